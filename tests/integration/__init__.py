@@ -1,0 +1,1 @@
+"""Laws that only a real Kafka can show."""
