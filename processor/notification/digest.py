@@ -1,0 +1,70 @@
+"""Which accounts share a mail: one kind, one tenant, the same recipients, within the digest delay (design, section 7)."""
+
+from dataclasses import replace
+
+from processor.notification.kinds import Kind, kind_of
+from processor.notification.notices import Account, Notification, Stage, notification_id
+from processor.policies.recipients import Notify
+from processor.restrictions.events import RestrictionEvent, SenderAlerted
+
+DigestKey = tuple[Kind, str, tuple[str, ...]]
+REFERENCES_MAX = 20
+"""Message-IDs in one References header; a thread of more is no thread."""
+
+
+def digest_key(notification: Notification) -> DigestKey:
+    """What the accounts of one mail have in common."""
+    return (notification.kind, notification.tenant_id, notification.recipients)
+
+
+def opened(event: RestrictionEvent, notify: Notify, message_id_domain: str, now_ms: int) -> Notification:
+    """The digest that `event` opens; it closes `digest_delay_ms` after `now_ms`."""
+    kind = kind_of(event)
+    recipients = tuple(dict.fromkeys(notify.recipients))
+    identifier = notification_id(kind, event.tenant_id, recipients, event.event_id)
+    return Notification(
+        notification_id=identifier,
+        kind=kind,
+        tenant_id=event.tenant_id,
+        recipients=recipients,
+        fallback=tuple(dict.fromkeys(notify.fallback)),
+        language=notify.language,
+        time_zone=notify.time_zone,
+        readers_are_staff=notify.readers_are_staff,
+        message_id=f"<{identifier}@{message_id_domain}>",
+        opened_at_ms=now_ms,
+        closes_at_ms=now_ms + notify.digest_delay_ms,
+    )
+
+
+def joined(event: RestrictionEvent, payload: bytes, notify: Notify, digest: Notification, place: int) -> Account:
+    """The entry of `event` as number `place` of `digest`."""
+    return Account(
+        notification_id=digest.notification_id,
+        event_id=event.event_id,
+        place=place,
+        tenant_id=event.tenant_id,
+        sender=event.sender,
+        block_id=None if isinstance(event, SenderAlerted) else event.block_id,
+        unblocks_without_support=notify.unblocks_without_support,
+        payload=payload,
+    )
+
+
+def closed(
+    digest: Notification, *, blocked_senders: frozenset[str], references: tuple[str, ...], now_ms: int
+) -> Notification:
+    """The digest, ready to be sent: nobody joins any more, and the mail's date and addresses are fixed.
+
+    `blocked_senders` in lower case: a recipient who is one of them may not be the one who reads his mail, so the
+    fallback is told as well.
+    """
+    compromised = any(recipient.lower() in blocked_senders for recipient in digest.recipients)
+    everybody = digest.recipients + (digest.fallback if compromised or not digest.recipients else ())
+    return replace(
+        digest,
+        stage=Stage.SENDING,
+        addressed=tuple(dict.fromkeys(everybody)),
+        references=tuple(dict.fromkeys(references))[:REFERENCES_MAX],
+        closed_at_ms=now_ms,
+    )
