@@ -1,0 +1,40 @@
+"""The command line: all commands, and what an expected failure looks like (one line, an exit status, no traceback)."""
+
+import sys
+
+import typer
+
+from processor.cli import common, topics
+from processor.kafka.errors import BrokerUnreachable, RejectedProperty
+from processor.settings import SettingsError
+
+app = typer.Typer(
+    name="senderwatch",
+    help="Stops compromised accounts from sending spam: counts, blocks, tells.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(topics.app, name="topics")
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command and give its exit status (see processor.cli.common)."""
+    try:
+        app(arguments, prog_name="senderwatch")  # ends in SystemExit, with 2 for wrong usage and 130 for Ctrl-C
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else common.EXIT_OK
+    except common.CommandFailed as failure:
+        common.complain(str(failure))
+        return failure.status
+    except (SettingsError, RejectedProperty) as error:
+        common.complain(str(error))
+        return common.EXIT_USAGE
+    except BrokerUnreachable as error:
+        common.complain(str(error))
+        return common.EXIT_NO_BROKER
+    return common.EXIT_OK
+
+
+def main() -> None:
+    """The entry point of the `senderwatch` command."""
+    sys.exit(run(sys.argv[1:]))

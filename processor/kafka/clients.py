@@ -1,0 +1,176 @@
+"""Kafka clients, each with the properties that its use needs and, over these, the operator's own.
+
+Why each value: design, section 3 ("things measured"). A property that the operator sets always wins.
+"""
+
+import logging
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeVar
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
+from confluent_kafka.admin import AdminClient
+
+from processor.kafka.errors import BrokerUnreachable, RejectedProperty
+
+Client = TypeVar("Client", Consumer, Producer, AdminClient)
+
+_log = logging.getLogger("kafka.client")
+
+TRANSACTION_TIMEOUT_MS = 10_000
+"""How long readers may have to wait for what a dead worker left open; the broker looks every 10 s."""
+POLICY_MAX_BYTES = 16 * 1024 * 1024
+"""The largest record that a producer sends: a version of the policies (design, section 1)."""
+
+_COMMON: Mapping[str, Any] = {
+    "client.id": "senderwatch",
+    "log.connection.close": False,  # brokers close idle connections; nobody needs to hear of it
+    "reconnect.backoff.max.ms": 2000,
+}
+_CONSUMER: Mapping[str, Any] = {
+    "enable.auto.commit": False,
+    "enable.auto.offset.store": False,
+    "auto.offset.reset": "error",  # every start is explicit
+    "fetch.queue.backoff.ms": 10,  # the default of 1000 throttles a fast consumer to a fifth
+    "queued.min.messages": 1_000_000,
+    "queued.max.messages.kbytes": 65_536,  # bounds the memory that the line above would take
+}
+_PRODUCER: Mapping[str, Any] = {
+    "acks": "all",
+    "enable.idempotence": True,
+    "partitioner": "murmur2_random",  # Java's; the client's own would split a sender's counts between feeders
+    "linger.ms": 5,
+    "compression.type": "lz4",
+    "message.max.bytes": POLICY_MAX_BYTES,
+    "queue.buffering.max.messages": 1_000_000,
+    "queue.buffering.max.kbytes": 262_144,
+    "retry.backoff.ms": 5,  # the default adds 100 ms to a commit that follows another at once
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ClientSettings:
+    """Where Kafka is, and what the operator wants of all clients, consumers, producers. Its repr has no secrets."""
+
+    bootstrap_servers: str
+    properties: Mapping[str, str] = field(default_factory=dict, repr=False)
+    consumer_properties: Mapping[str, str] = field(default_factory=dict, repr=False)
+    producer_properties: Mapping[str, str] = field(default_factory=dict, repr=False)
+    group_protocol: Literal["classic", "consumer"] = "classic"
+
+
+def consumer(
+    settings: ClientSettings,
+    *,
+    group: str | None,
+    read_committed: bool = True,
+    partition_eof: bool = False,
+    slot: str | None = None,
+    extra: Mapping[str, Any] | None = None,
+) -> Consumer:
+    """A consumer that commits nothing by itself and starts only where it is told to.
+
+    `group` None is for readers that only `assign()`: they get a group of their own that nothing is ever committed to.
+    `slot` makes it a static member of that name. Raises RejectedProperty.
+    """
+    properties = {
+        **_base(settings),
+        **_CONSUMER,
+        "isolation.level": "read_committed" if read_committed else "read_uncommitted",
+        "enable.partition.eof": partition_eof,
+        **(_unshared() if group is None else _membership(settings, group, slot)),
+        **(extra or {}),
+        **settings.properties,
+        **settings.consumer_properties,
+    }
+    return _made(Consumer, properties)
+
+
+def transactional_producer(
+    settings: ClientSettings, *, transactional_id: str, extra: Mapping[str, Any] | None = None
+) -> Producer:
+    """A producer whose `init_transactions` is the caller's to call. Raises RejectedProperty."""
+    return producer(
+        settings,
+        extra={
+            "transactional.id": transactional_id,
+            "transaction.timeout.ms": TRANSACTION_TIMEOUT_MS,
+            **(extra or {}),
+        },
+    )
+
+
+def producer(settings: ClientSettings, *, extra: Mapping[str, Any] | None = None) -> Producer:
+    """An idempotent producer that waits for all replicas. Raises RejectedProperty."""
+    properties = {
+        **_base(settings),
+        **_PRODUCER,
+        **(extra or {}),
+        **settings.properties,
+        **settings.producer_properties,
+    }
+    return _made(Producer, properties)
+
+
+def admin(settings: ClientSettings) -> AdminClient:
+    """A client that makes, describes and changes topics. Raises RejectedProperty."""
+    return _made(AdminClient, {**_base(settings), **settings.properties})
+
+
+def check_reachable(settings: ClientSettings, timeout_s: float = 8.0) -> None:
+    """Return when a broker answers; else raise BrokerUnreachable, with what the client says of the reason."""
+    reasons: list[str] = []
+    properties = {**_base(settings), **settings.properties, "error_cb": lambda error: reasons.append(error.str())}
+    client = _made(AdminClient, properties, logger=_silent())
+    try:
+        client.list_topics(timeout=timeout_s)
+    except KafkaException as error:
+        client.poll(0.1)  # runs the callback for what went wrong while we waited
+        raise BrokerUnreachable(settings.bootstrap_servers, _first_specific(reasons, error.args[0])) from None
+
+
+def _first_specific(reasons: list[str], last: KafkaError) -> str:
+    specific = [reason for reason in reasons if "brokers are down" not in reason]
+    return (specific or reasons or [last.str()])[0]
+
+
+def _base(settings: ClientSettings) -> dict[str, Any]:
+    return {**_COMMON, "bootstrap.servers": settings.bootstrap_servers, "error_cb": _heard}
+
+
+def _unshared() -> dict[str, Any]:
+    return {"group.id": f"senderwatch-reader-{uuid.uuid4()}"}
+
+
+def _membership(settings: ClientSettings, group: str, slot: str | None) -> dict[str, Any]:
+    member: dict[str, Any] = {"group.id": group}
+    if slot is not None:
+        member["group.instance.id"] = slot
+    if settings.group_protocol == "consumer":
+        return {**member, "group.protocol": "consumer"}  # KIP-848: assignor and timeouts are the broker's
+    return {
+        **member,
+        "session.timeout.ms": 6000,
+        "heartbeat.interval.ms": 1500,
+        "partition.assignment.strategy": "cooperative-sticky",
+    }
+
+
+def _heard(error: KafkaError) -> None:
+    """What the client tells on the side: it goes on trying, so this is news and no failure."""
+    _log.warning("%s: %s", error.name(), error.str())
+
+
+def _silent() -> logging.Logger:
+    logger = logging.Logger("kafka.probe")  # noqa: LOG001 - not in the tree on purpose: its failure is told once, as an error
+    logger.addHandler(logging.NullHandler())
+    return logger
+
+
+def _made(kind: type[Client], properties: dict[str, Any], logger: logging.Logger = _log) -> Client:
+    try:
+        return kind(properties, logger=logger)
+    except (KafkaException, ValueError, TypeError) as error:
+        reason = error.args[0].str() if isinstance(error, KafkaException) else str(error)
+        raise RejectedProperty(reason) from None
