@@ -303,9 +303,8 @@ def _explained(problem: ErrorDetails, layers: list[tuple[str, dict[str, Any]]]) 
     source, given = next(
         ((source, value) for source, values in reversed(layers) for value in _at(values, path)), ("a default", None)
     )
-    expected = (
-        "no such setting" if problem["type"] == "extra_forbidden" else problem["msg"].removeprefix("Value error, ")
-    )
+    unknown = problem["type"] == "extra_forbidden"
+    expected = "no such setting" if unknown else problem["msg"].removeprefix("Value error, ")
     secret = unknown or any(word in path[-1] for word in _SECRET_WORDS) or isinstance(given, Mapping | None)
     return f"{name}: {expected}" + ("" if secret else f"; given: {given!r}") + f" (from {source})"
 
