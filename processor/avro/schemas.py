@@ -26,9 +26,10 @@ SINGLE_OBJECT_MAGIC = b"\xc3\x01"
 """What single-object encoding starts with; eight bytes of fingerprint follow (Avro specification)."""
 
 
-def names() -> list[str]:
+@lru_cache
+def names() -> tuple[str, ...]:
     """The names of all records that have a schema, sorted."""
-    return sorted(file.stem for file in resources.folder("schemas").glob("*.avsc"))
+    return tuple(sorted(file.stem for file in resources.folder("schemas").glob("*.avsc")))
 
 
 @lru_cache
