@@ -38,3 +38,7 @@ def run(arguments: list[str]) -> int:
 def main() -> None:
     """The entry point of the `senderwatch` command."""
     sys.exit(run(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()

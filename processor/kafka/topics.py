@@ -1,6 +1,34 @@
-"""The topics of senderwatch: their names, and how each must be made (design, section 1)."""
+"""The topics of senderwatch: their names, how each must be made (design, section 1), and how the existing ones differ."""
 
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    ConfigSource,
+    NewTopic,
+    ResourceType,
+    TopicMetadata,
+)
+
+from processor.kafka.errors import BrokerUnreachable
+
+HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
+MESSAGE_MAX_BYTES = 1_048_588
+"""Kafka's own default for a record batch, written out so that a broker's other default cannot split our topics."""
+DEAD_LETTER_ROOM_BYTES = 64 * 1024
+"""What a dead letter's headers may add to the record that it holds."""
+POLICY_MAX_BYTES = 16 * 1024 * 1024
+_TIMEOUT_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,3 +76,238 @@ class TopicNames:
     @property
     def notifications(self) -> str:
         return f"{self.prefix}notifications"
+
+
+@dataclass(frozen=True, slots=True)
+class TopicShape:
+    """What an operator chooses. `partitions` and `out_partitions` are the design's N and M; times in milliseconds."""
+
+    partitions: int = 8
+    out_partitions: int = 4
+    verdict_retention_ms: int = 7 * DAY_MS
+    event_retention_ms: int = 365 * DAY_MS
+    replication: int | None = None
+    """None: the broker's default.replication.factor."""
+
+
+@dataclass(frozen=True, slots=True)
+class TopicDesign:
+    """How one topic must be: its partitions, and those of its configs that matter here."""
+
+    name: str
+    partitions: int
+    config: Mapping[str, str]
+
+
+def designed_topics(
+    names: TopicNames, shape: TopicShape, input_max_bytes: int = MESSAGE_MAX_BYTES
+) -> tuple[TopicDesign, ...]:
+    """The table of all topics. `input_max_bytes` is what the verdicts' topic takes: dead letters need some more."""
+    n, m = shape.partitions, shape.out_partitions
+    stamped = {"message.timestamp.type": "LogAppendTime"}
+    verdicts = {"cleanup.policy": "delete", "retention.ms": str(shape.verdict_retention_ms)}
+    events = {"cleanup.policy": "delete", "retention.ms": str(shape.event_retention_ms)}
+    kept = {"cleanup.policy": "delete", "retention.ms": "-1", "retention.bytes": "-1"}
+    compacted = {"cleanup.policy": "compact"}
+    # The worker deletes what a sweep made superfluous, and a broker deletes whole segments: small ones go sooner.
+    trimmed = {**kept, "segment.bytes": str(128 * 1024 * 1024)}
+    input_limit = {"max.message.bytes": str(input_max_bytes)}
+    dead_limit = {"max.message.bytes": str(input_max_bytes + DEAD_LETTER_ROOM_BYTES)}
+    policy_limit = {"max.message.bytes": str(POLICY_MAX_BYTES)}
+    # A majority must have what a producer was told is written, where there are enough replicas for one.
+    safe = {"min.insync.replicas": "2"} if shape.replication is not None and shape.replication >= 3 else {}
+    return (
+        TopicDesign(names.verdicts, n, {**verdicts, **stamped, **input_limit, **safe}),
+        TopicDesign(names.commands, n, {**events, **stamped, **safe}),
+        TopicDesign(names.support_commands, n, {**events, **stamped, **safe}),
+        TopicDesign(names.policies, 1, {**kept, **stamped, **policy_limit, **safe}),
+        TopicDesign(names.restrictions, m, {**events, **safe}),
+        TopicDesign(names.restricted, m, {**compacted, **safe}),
+        TopicDesign(names.dead_letters, 1, {**verdicts, **dead_limit, **safe}),
+        TopicDesign(names.changelog, n, {**trimmed, **safe}),
+        TopicDesign(names.journal, n, {**verdicts, **safe}),
+        TopicDesign(names.notifications, m, {**compacted, **safe}),
+    )
+
+
+class TopicState(StrEnum):
+    """What a topic is in, compared with its design."""
+
+    MISSING = "missing"
+    CREATED = "created"
+    AS_DESIGNED = "as designed"
+    DIFFERS = "differs"
+    FIXED = "fixed"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One thing that is not as designed: a config's name, "partitions" or "replication"."""
+
+    what: str
+    actual: str
+    designed: str
+
+    def __str__(self) -> str:
+        return f"{self.what} is {self.actual}, should be {self.designed}"
+
+
+_NOT_CONFIGS = frozenset({"partitions", "replication"})
+"""What --fix never touches: other partitions would move senders and split their counts, replicas are Kafka's tools' work."""
+
+
+@dataclass(frozen=True, slots=True)
+class TopicReport:
+    """What was found or done about one topic. `problem` says why it failed."""
+
+    design: TopicDesign
+    state: TopicState
+    differences: tuple[Difference, ...] = ()
+    problem: str = ""
+
+    @property
+    def good(self) -> bool:
+        return self.state in (TopicState.CREATED, TopicState.AS_DESIGNED, TopicState.FIXED)
+
+
+class TopicsUnsupported(Exception):
+    """The broker lacks the request that this needs, as the client's embedded one does."""
+
+
+def compare(client: AdminClient, names: TopicNames, shape: TopicShape) -> tuple[TopicReport, ...]:
+    """Each topic as it is beside its design; changes nothing. Raises BrokerUnreachable, TopicsUnsupported."""
+    existing = _existing(client)
+    wanted = [design.name for design in designed_topics(names, shape)]
+    configs = _configs(client, [name for name in wanted if name in existing])
+    limit = configs.get(names.verdicts, {}).get("max.message.bytes")
+    input_max_bytes = int(limit) if limit is not None else MESSAGE_MAX_BYTES
+    reports = []
+    for design in designed_topics(names, shape, input_max_bytes):
+        if design.name not in existing:
+            reports.append(TopicReport(design, TopicState.MISSING))
+            continue
+        found = tuple(_differences(design, shape, existing[design.name], configs[design.name]))
+        reports.append(TopicReport(design, TopicState.DIFFERS if found else TopicState.AS_DESIGNED, found))
+    return tuple(reports)
+
+
+def create(client: AdminClient, names: TopicNames, shape: TopicShape, *, fix: bool = False) -> tuple[TopicReport, ...]:
+    """Make the topics that are missing, and say how the others differ; `fix` sets their configs right as well.
+
+    Returns when the new topics can be written to. Raises BrokerUnreachable, TopicsUnsupported.
+    """
+    reports = compare(client, names, shape)
+    made = _create(client, [report.design for report in reports if report.state is TopicState.MISSING], shape)
+    reports = tuple(made.get(report.design.name, report) for report in reports)
+    if fix:
+        reports = tuple(_fixed(client, report) for report in reports)
+    return reports
+
+
+def _existing(client: AdminClient) -> dict[str, TopicMetadata]:
+    try:
+        return dict(client.list_topics(timeout=_TIMEOUT_S).topics)
+    except KafkaException as error:
+        raise BrokerUnreachable("the brokers", _reason(error)) from None
+
+
+def _configs(client: AdminClient, names: list[str]) -> dict[str, dict[str, str]]:
+    """The effective configs of each topic, whether set on it or the broker's defaults."""
+    if not names:
+        return {}
+    resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
+    try:
+        answers = client.describe_configs(resources, request_timeout=_TIMEOUT_S)
+        return {
+            resource.name: {name: entry.value for name, entry in answer.result().items()}
+            for resource, answer in answers.items()
+        }
+    except KafkaException as error:
+        _refuse_unsupported(error)
+        raise
+
+
+def _differences(
+    design: TopicDesign, shape: TopicShape, found: TopicMetadata, config: Mapping[str, str]
+) -> Iterator[Difference]:
+    if len(found.partitions) != design.partitions:
+        yield Difference("partitions", str(len(found.partitions)), str(design.partitions))
+    replicas = min(len(partition.replicas) for partition in found.partitions.values())
+    if shape.replication is not None and replicas != shape.replication:
+        yield Difference("replication", str(replicas), str(shape.replication))
+    for name, value in design.config.items():
+        actual = config.get(name, "unknown")
+        if actual != value:
+            yield Difference(name, actual, value)
+
+
+def _create(client: AdminClient, designs: list[TopicDesign], shape: TopicShape) -> dict[str, TopicReport]:
+    if not designs:
+        return {}
+    new = [
+        NewTopic(
+            design.name,
+            num_partitions=design.partitions,
+            replication_factor=-1 if shape.replication is None else shape.replication,
+            config=dict(design.config),
+        )
+        for design in designs
+    ]
+    answers: dict[str, Future[Any]] = client.create_topics(new, operation_timeout=_TIMEOUT_S)
+    reports = {}
+    for design in designs:
+        try:
+            answers[design.name].result()
+            reports[design.name] = TopicReport(design, TopicState.CREATED)
+        except KafkaException as error:
+            _refuse_unsupported(error)
+            reports[design.name] = TopicReport(design, TopicState.FAILED, problem=_reason(error))
+    _wait_for_leaders(client, {name for name, report in reports.items() if report.state is TopicState.CREATED})
+    return reports
+
+
+def _wait_for_leaders(client: AdminClient, names: set[str]) -> None:
+    """Brokers learn of new topics one after the other; whoever uses them next must not meet one that has not."""
+    deadline = time.monotonic() + _TIMEOUT_S
+    while time.monotonic() < deadline:
+        existing = _existing(client)
+        if all(name in existing and all(p.leader >= 0 for p in existing[name].partitions.values()) for name in names):
+            return
+        time.sleep(0.02)
+
+
+def _fixed(client: AdminClient, report: TopicReport) -> TopicReport:
+    wrong = [difference for difference in report.differences if difference.what not in _NOT_CONFIGS]
+    if not wrong:
+        return report
+    entries = [
+        ConfigEntry(
+            difference.what,
+            difference.designed,
+            source=ConfigSource.DYNAMIC_TOPIC_CONFIG,
+            incremental_operation=AlterConfigOpType.SET,
+        )
+        for difference in wrong
+    ]
+    resource = ConfigResource(ResourceType.TOPIC, report.design.name, incremental_configs=entries)
+    try:
+        for answer in client.incremental_alter_configs([resource], request_timeout=_TIMEOUT_S).values():
+            answer.result()
+    except KafkaException as error:
+        return TopicReport(report.design, TopicState.FAILED, report.differences, _reason(error))
+    left = tuple(difference for difference in report.differences if difference.what in _NOT_CONFIGS)
+    return TopicReport(report.design, TopicState.DIFFERS if left else TopicState.FIXED, left)
+
+
+def _refuse_unsupported(error: KafkaException) -> None:
+    if error.args[0].code() in (KafkaError._UNSUPPORTED_FEATURE, KafkaError.UNSUPPORTED_VERSION):
+        raise TopicsUnsupported(
+            "this broker cannot create or describe topics, as the embedded one of the demo cannot; that one makes each "
+            "topic when it is first used, with its own number of partitions"
+        ) from None
+
+
+def _reason(error: KafkaException) -> str:
+    found = error.args[0]
+    return f"{found.str()} ({found.name()})"

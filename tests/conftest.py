@@ -1,0 +1,87 @@
+"""Fixtures for all tests. A broker starts with the first test that asks for one, and none survives the suite."""
+
+import os
+import signal
+import subprocess
+import uuid
+from collections.abc import Callable, Iterator
+from types import FrameType
+
+import pytest
+
+from tests import processes
+from tests.brokers import Broker, Cluster
+
+for _name in [name for name in os.environ if name.startswith("SENDERWATCH_")]:
+    del os.environ[_name]  # what the developer has set for himself is no part of a test
+
+Senderwatch = Callable[..., subprocess.Popen[str]]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """A suite that is told to end (SIGTERM) ends as on Ctrl-C, with its fixtures' finalizers."""
+
+    def end(signal_number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, end)
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    """The broker that tests share; who needs one to stop or freeze takes `own_kafka`."""
+    yield from _running(Cluster(tmp_path_factory.mktemp("kafka"), brokers=1))
+
+
+@pytest.fixture
+def own_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    """A broker for this test alone, which may kill it."""
+    yield from _running(Cluster(tmp_path_factory.mktemp("own-kafka"), brokers=1))
+
+
+@pytest.fixture
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Three brokers for this test alone: replication 3, writes need 2."""
+    three = Cluster(tmp_path_factory.mktemp("cluster"), brokers=3)
+    try:
+        three.start()
+        yield three
+    finally:
+        three.sigkill()
+
+
+def _running(cluster: Cluster) -> Iterator[Broker]:
+    try:
+        cluster.start()
+        yield cluster.brokers[0]
+    finally:
+        cluster.sigkill()  # its folder goes too: nothing to shut down in order
+
+
+@pytest.fixture
+def unique() -> str:
+    """A name that no other test uses: of a group, a slot, a transactional id."""
+    return f"t{uuid.uuid4().hex[:8]}"
+
+
+@pytest.fixture
+def topic_prefix(unique: str) -> str:
+    """A prefix that keeps this test's topics apart from those of all others on the shared broker."""
+    return f"{unique}-"
+
+
+@pytest.fixture
+def senderwatch() -> Iterator[Senderwatch]:
+    """Starts `senderwatch ...` as a process of its own (see tests.processes); what still runs at the end is killed."""
+    started: list[subprocess.Popen[str]] = []
+
+    def launch(*arguments: str, **options: object) -> subprocess.Popen[str]:
+        process = processes.start_senderwatch(*arguments, **options)  # type: ignore[arg-type]
+        started.append(process)
+        return process
+
+    try:
+        yield launch
+    finally:
+        for process in started:
+            processes.end(process)
