@@ -1,4 +1,4 @@
-"""Which accounts share a mail: one kind, one tenant, the same recipients, within the digest delay (design, section 7)."""
+"""Which accounts share a mail: one kind, tenant and list of recipients, within the digest delay (design, section 7)."""
 
 from dataclasses import replace
 
