@@ -4,9 +4,10 @@ What it answers is told apart by whose move it is: RegistryAway passes by itself
 and a number that it does not know is the record's own fault.
 """
 
+from contextlib import ExitStack
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from processor.avro import Undecodable, UndecodableRecord
 
@@ -55,7 +56,20 @@ class Registry:
         """
         self.url = url
         self._auto_register = auto_register
-        self._client = _mock(url) if url.startswith("mock://") else _client(url, user, password, ca_file)
+        self._open = ExitStack()
+        self._client = (
+            _mock(url) if url.startswith("mock://") else self._open.enter_context(_client(url, user, password, ca_file))
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection; it cannot be used after that."""
+        self._open.close()
 
     def id_of(self, subject: str, schema_text: str) -> int:
         """The number of a schema of ours under `subject`. Raises RegistryAway, RegistryRefused."""

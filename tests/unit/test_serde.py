@@ -3,8 +3,9 @@
 import json
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 import structlog
@@ -240,8 +241,21 @@ class Clock:
         return self.now
 
 
-def serde_over(url: str, clock: Clock, should_stop: Callable[[], bool] = lambda: False) -> Serde:
-    return Serde(Registry(url), should_stop=should_stop, pause=clock.pause, monotonic=clock.monotonic)
+class Connect(Protocol):
+    """A Serde over the registry at `url`, in the time of a clock that passes only in pauses."""
+
+    def __call__(self, url: str, clock: Clock, should_stop: Callable[[], bool] = lambda: False) -> Serde: ...
+
+
+@pytest.fixture
+def serde_over() -> Iterator[Connect]:
+    with ExitStack() as stack:
+
+        def connected(url: str, clock: Clock, should_stop: Callable[[], bool] = lambda: False) -> Serde:
+            registry = stack.enter_context(Registry(url))
+            return Serde(registry, should_stop=should_stop, pause=clock.pause, monotonic=clock.monotonic)
+
+        yield connected
 
 
 UNKNOWN: Reply = (404, {"error_code": 40403, "message": "Schema 7 not found"})
@@ -258,7 +272,7 @@ PAYLOAD = b"\x00\x00\x00\x00\x07" + BODY
         (200, "<html>please log in</html>"),
     ],
 )
-def test_a_registry_that_is_away_is_waited_for(scripted: ScriptedRegistry, trouble: Reply) -> None:
+def test_a_registry_that_is_away_is_waited_for(scripted: ScriptedRegistry, trouble: Reply, serde_over: Connect) -> None:
     scripted.replies = [trouble, trouble, FOUND]
     clock = Clock()
     with structlog.testing.capture_logs() as logs:
@@ -272,7 +286,7 @@ def test_a_registry_that_is_away_is_waited_for(scripted: ScriptedRegistry, troub
     ]
 
 
-def test_a_registry_that_nobody_runs_is_waited_for_until_it_is_there() -> None:
+def test_a_registry_that_nobody_runs_is_waited_for_until_it_is_there(serde_over: Connect) -> None:
     server = ScriptedRegistry(listening=False)
     server.replies = [FOUND]
     clock = Clock()
@@ -284,7 +298,7 @@ def test_a_registry_that_nobody_runs_is_waited_for_until_it_is_there() -> None:
     assert "refused" in logs[0]["reason"]
 
 
-def test_the_pauses_grow_to_a_quarter_of_a_minute(scripted: ScriptedRegistry) -> None:
+def test_the_pauses_grow_to_a_quarter_of_a_minute(scripted: ScriptedRegistry, serde_over: Connect) -> None:
     scripted.replies = [(503, "")] * 12 + [FOUND]
     with structlog.testing.capture_logs() as logs:
         serde_over(scripted.url, Clock()).decode(PAYLOAD)
@@ -292,7 +306,7 @@ def test_the_pauses_grow_to_a_quarter_of_a_minute(scripted: ScriptedRegistry) ->
     assert pauses == [0.25, 0.5, 1, 2, 4, 8, 15, 15, 15, 15, 15, 15]
 
 
-def test_a_stop_ends_the_wait_within_a_quarter_of_a_second(scripted: ScriptedRegistry) -> None:
+def test_a_stop_ends_the_wait_within_a_quarter_of_a_second(scripted: ScriptedRegistry, serde_over: Connect) -> None:
     scripted.replies = [(503, "")]
     clock = Clock()
     serde = serde_over(scripted.url, clock, should_stop=lambda: clock.now > 20)
@@ -301,7 +315,9 @@ def test_a_stop_ends_the_wait_within_a_quarter_of_a_second(scripted: ScriptedReg
     assert 20 < clock.now <= 20.25
 
 
-def test_an_unknown_id_is_the_records_fault_and_asked_for_again_only_later(scripted: ScriptedRegistry) -> None:
+def test_an_unknown_id_is_the_records_fault_and_asked_for_again_only_later(
+    scripted: ScriptedRegistry, serde_over: Connect
+) -> None:
     scripted.replies = [UNKNOWN, FOUND]
     clock = Clock()
     serde = serde_over(scripted.url, clock)
@@ -312,7 +328,7 @@ def test_an_unknown_id_is_the_records_fault_and_asked_for_again_only_later(scrip
     assert serde.decode(PAYLOAD)[1] == VERDICT.to_record()
 
 
-def test_an_id_that_is_known_is_asked_for_once(scripted: ScriptedRegistry) -> None:
+def test_an_id_that_is_known_is_asked_for_once(scripted: ScriptedRegistry, serde_over: Connect) -> None:
     scripted.replies = [FOUND]
     serde = serde_over(scripted.url, Clock())
     for _ in range(3):
@@ -320,20 +336,22 @@ def test_an_id_that_is_known_is_asked_for_once(scripted: ScriptedRegistry) -> No
     assert scripted.asked == ["/schemas/ids/7"]
 
 
-def test_a_wrong_address_makes_no_dead_letters(scripted: ScriptedRegistry) -> None:
+def test_a_wrong_address_makes_no_dead_letters(scripted: ScriptedRegistry, serde_over: Connect) -> None:
     """Every record would be "unknown" to a server that is no registry at all."""
     scripted.replies = [(404, "<html>no such page</html>")]
     with pytest.raises(RegistryRefused, match=r"schema_registry\.url"):
         serde_over(scripted.url, Clock()).decode(PAYLOAD)
 
 
-def test_a_refused_login_names_the_settings(scripted: ScriptedRegistry) -> None:
+def test_a_refused_login_names_the_settings(scripted: ScriptedRegistry, serde_over: Connect) -> None:
     scripted.replies = [(401, {"error_code": 401, "message": "Unauthorized"})]
     with pytest.raises(RegistryRefused, match=r"schema_registry\.user"):
         serde_over(scripted.url, Clock()).decode(PAYLOAD)
 
 
-def test_an_incompatible_schema_is_said_before_anything_is_written(scripted: ScriptedRegistry) -> None:
+def test_an_incompatible_schema_is_said_before_anything_is_written(
+    scripted: ScriptedRegistry, serde_over: Connect
+) -> None:
     scripted.replies = [(409, {"error_code": 409, "message": "incompatible with an earlier schema"})]
     with pytest.raises(RegistryRefused, match=r"t-senderwatch\.SenderBlocked.*incompatible"):
         serde_over(scripted.url, Clock()).prefix("t", "SenderBlocked")
@@ -341,16 +359,15 @@ def test_an_incompatible_schema_is_said_before_anything_is_written(scripted: Scr
 
 def test_without_registration_a_missing_schema_is_said(scripted: ScriptedRegistry) -> None:
     scripted.replies = [(404, {"error_code": 40401, "message": "Subject not found"})]
-    serde = Serde(Registry(scripted.url, auto_register=False))
-    with pytest.raises(RegistryRefused, match=r"schema_registry\.auto_register"):
-        serde.prefix("t", "SenderBlocked")
+    with Registry(scripted.url, auto_register=False) as registry, pytest.raises(RegistryRefused, match="auto_register"):
+        Serde(registry).prefix("t", "SenderBlocked")
     assert scripted.asked == ["/subjects/t-senderwatch.SenderBlocked?normalize=False&deleted=False"]
 
 
 def test_a_password_is_sent_and_never_told(scripted: ScriptedRegistry) -> None:
     scripted.replies = [(403, {"error_code": 40301, "message": "no"})]
-    with pytest.raises(RegistryRefused) as caught:
-        Registry(scripted.url, user="ann", password="s3cret").schema_of(1)
+    with Registry(scripted.url, user="ann", password="s3cret") as registry, pytest.raises(RegistryRefused) as caught:
+        registry.schema_of(1)
     assert "s3cret" not in str(caught.value)
 
 
