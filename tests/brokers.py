@@ -20,6 +20,9 @@ FAST = (
     "group.consumer.heartbeat.interval.ms=500",
     # What a killed worker leaves open is swept soon after its time is up, not every 10 s.
     "transaction.abort.timed.out.transaction.cleanup.interval.ms=500",
+    # A killed broker's partitions move, and it may register again, when its session is over.
+    "broker.session.timeout.ms=2000",
+    "broker.heartbeat.interval.ms=500",
     # Deleted topics and segments go at once.
     "log.segment.delete.delay.ms=1000",
 )

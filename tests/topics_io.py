@@ -17,7 +17,7 @@ def make_topics(bootstrap: str, prefix: str, partitions: int = 3, out_partitions
     """All topics of senderwatch under `prefix`, new."""
     names = TopicNames(prefix)
     shape = TopicShape(partitions=partitions, out_partitions=out_partitions)
-    reports = create(clients.admin(ClientSettings(bootstrap)), names, shape)
+    reports = create(ClientSettings(bootstrap), names, shape)
     assert {report.state for report in reports} == {TopicState.CREATED}, reports
     return names
 

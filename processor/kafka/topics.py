@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import (
     AdminClient,
     AlterConfigOpType,
@@ -19,7 +19,8 @@ from confluent_kafka.admin import (
     TopicMetadata,
 )
 
-from processor.kafka.errors import BrokerUnreachable
+from processor.kafka import clients
+from processor.kafka.clients import ClientSettings
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
@@ -27,7 +28,6 @@ MESSAGE_MAX_BYTES = 1_048_588
 """Kafka's own default for a record batch, written out so that a broker's other default cannot split our topics."""
 DEAD_LETTER_ROOM_BYTES = 64 * 1024
 """What a dead letter's headers may add to the record that it holds."""
-POLICY_MAX_BYTES = 16 * 1024 * 1024
 _TIMEOUT_S = 30.0
 
 
@@ -113,7 +113,7 @@ def designed_topics(
     trimmed = {**kept, "segment.bytes": str(128 * 1024 * 1024)}
     input_limit = {"max.message.bytes": str(input_max_bytes)}
     dead_limit = {"max.message.bytes": str(input_max_bytes + DEAD_LETTER_ROOM_BYTES)}
-    policy_limit = {"max.message.bytes": str(POLICY_MAX_BYTES)}
+    policy_limit = {"max.message.bytes": str(clients.POLICY_MAX_BYTES)}
     # A majority must have what a producer was told is written, where there are enough replicas for one.
     safe = {"min.insync.replicas": "2"} if shape.replication is not None and shape.replication >= 3 else {}
     return (
@@ -153,7 +153,7 @@ class Difference:
         return f"{self.what} is {self.actual}, should be {self.designed}"
 
 
-_NOT_CONFIGS = frozenset({"partitions", "replication"})
+NOT_CONFIGS = frozenset({"partitions", "replication"})
 """What --fix never touches: other partitions would move senders and split their counts, replicas are Kafka's tools' work."""
 
 
@@ -172,12 +172,41 @@ class TopicReport:
 
 
 class TopicsUnsupported(Exception):
-    """The broker lacks the request that this needs, as the client's embedded one does."""
+    """The cluster has no controller to ask, as the client's embedded one has none."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this broker cannot create or describe topics, as the embedded one of the demo cannot; there each topic is made "
+            "when it is first used"
+        )
 
 
-def compare(client: AdminClient, names: TopicNames, shape: TopicShape) -> tuple[TopicReport, ...]:
+def compare(settings: ClientSettings, names: TopicNames, shape: TopicShape) -> tuple[TopicReport, ...]:
     """Each topic as it is beside its design; changes nothing. Raises BrokerUnreachable, TopicsUnsupported."""
-    existing = _existing(client)
+    clients.check_reachable(settings)
+    return _compare(clients.admin(settings), names, shape)
+
+
+def create(
+    settings: ClientSettings, names: TopicNames, shape: TopicShape, *, fix: bool = False
+) -> tuple[TopicReport, ...]:
+    """Make the topics that are missing, and say how the others differ; `fix` sets their configs right as well.
+
+    Returns when the new topics can be written to. Raises BrokerUnreachable, TopicsUnsupported.
+    """
+    clients.check_reachable(settings)
+    client = clients.admin(settings)
+    reports = _compare(client, names, shape)
+    made = _create(client, [report.design for report in reports if report.state is TopicState.MISSING], shape)
+    reports = tuple(made.get(report.design.name, report) for report in reports)
+    return tuple(_fixed(client, report) for report in reports) if fix else reports
+
+
+def _compare(client: AdminClient, names: TopicNames, shape: TopicShape) -> tuple[TopicReport, ...]:
+    cluster = client.list_topics(timeout=_TIMEOUT_S)
+    if cluster.controller_id not in cluster.brokers:
+        raise TopicsUnsupported
+    existing = cluster.topics
     wanted = [design.name for design in designed_topics(names, shape)]
     configs = _configs(client, [name for name in wanted if name in existing])
     limit = configs.get(names.verdicts, {}).get("max.message.bytes")
@@ -192,40 +221,16 @@ def compare(client: AdminClient, names: TopicNames, shape: TopicShape) -> tuple[
     return tuple(reports)
 
 
-def create(client: AdminClient, names: TopicNames, shape: TopicShape, *, fix: bool = False) -> tuple[TopicReport, ...]:
-    """Make the topics that are missing, and say how the others differ; `fix` sets their configs right as well.
-
-    Returns when the new topics can be written to. Raises BrokerUnreachable, TopicsUnsupported.
-    """
-    reports = compare(client, names, shape)
-    made = _create(client, [report.design for report in reports if report.state is TopicState.MISSING], shape)
-    reports = tuple(made.get(report.design.name, report) for report in reports)
-    if fix:
-        reports = tuple(_fixed(client, report) for report in reports)
-    return reports
-
-
-def _existing(client: AdminClient) -> dict[str, TopicMetadata]:
-    try:
-        return dict(client.list_topics(timeout=_TIMEOUT_S).topics)
-    except KafkaException as error:
-        raise BrokerUnreachable("the brokers", _reason(error)) from None
-
-
 def _configs(client: AdminClient, names: list[str]) -> dict[str, dict[str, str]]:
     """The effective configs of each topic, whether set on it or the broker's defaults."""
     if not names:
         return {}
     resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
-    try:
-        answers = client.describe_configs(resources, request_timeout=_TIMEOUT_S)
-        return {
-            resource.name: {name: entry.value for name, entry in answer.result().items()}
-            for resource, answer in answers.items()
-        }
-    except KafkaException as error:
-        _refuse_unsupported(error)
-        raise
+    answers = client.describe_configs(resources, request_timeout=_TIMEOUT_S)
+    return {
+        resource.name: {name: entry.value for name, entry in answer.result().items()}
+        for resource, answer in answers.items()
+    }
 
 
 def _differences(
@@ -261,7 +266,6 @@ def _create(client: AdminClient, designs: list[TopicDesign], shape: TopicShape) 
             answers[design.name].result()
             reports[design.name] = TopicReport(design, TopicState.CREATED)
         except KafkaException as error:
-            _refuse_unsupported(error)
             reports[design.name] = TopicReport(design, TopicState.FAILED, problem=_reason(error))
     _wait_for_leaders(client, {name for name, report in reports.items() if report.state is TopicState.CREATED})
     return reports
@@ -271,14 +275,14 @@ def _wait_for_leaders(client: AdminClient, names: set[str]) -> None:
     """Brokers learn of new topics one after the other; whoever uses them next must not meet one that has not."""
     deadline = time.monotonic() + _TIMEOUT_S
     while time.monotonic() < deadline:
-        existing = _existing(client)
+        existing = client.list_topics(timeout=_TIMEOUT_S).topics
         if all(name in existing and all(p.leader >= 0 for p in existing[name].partitions.values()) for name in names):
             return
         time.sleep(0.02)
 
 
 def _fixed(client: AdminClient, report: TopicReport) -> TopicReport:
-    wrong = [difference for difference in report.differences if difference.what not in _NOT_CONFIGS]
+    wrong = [difference for difference in report.differences if difference.what not in NOT_CONFIGS]
     if not wrong:
         return report
     entries = [
@@ -296,16 +300,18 @@ def _fixed(client: AdminClient, report: TopicReport) -> TopicReport:
             answer.result()
     except KafkaException as error:
         return TopicReport(report.design, TopicState.FAILED, report.differences, _reason(error))
-    left = tuple(difference for difference in report.differences if difference.what in _NOT_CONFIGS)
+    _wait_until_set(client, report.design.name, {difference.what: difference.designed for difference in wrong})
+    left = tuple(difference for difference in report.differences if difference.what in NOT_CONFIGS)
     return TopicReport(report.design, TopicState.DIFFERS if left else TopicState.FIXED, left)
 
 
-def _refuse_unsupported(error: KafkaException) -> None:
-    if error.args[0].code() in (KafkaError._UNSUPPORTED_FEATURE, KafkaError.UNSUPPORTED_VERSION):
-        raise TopicsUnsupported(
-            "this broker cannot create or describe topics, as the embedded one of the demo cannot; that one makes each "
-            "topic when it is first used, with its own number of partitions"
-        ) from None
+def _wait_until_set(client: AdminClient, topic: str, wanted: Mapping[str, str]) -> None:
+    """The controller has it; the broker that answers next learns of it a moment later."""
+    deadline = time.monotonic() + _TIMEOUT_S
+    while time.monotonic() < deadline:
+        if wanted.items() <= _configs(client, [topic])[topic].items():
+            return
+        time.sleep(0.02)
 
 
 def _reason(error: KafkaException) -> str:

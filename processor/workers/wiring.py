@@ -1,7 +1,7 @@
 """From settings to what the adapters take: the adapters do not know the settings, nor each other."""
 
 from processor.kafka.clients import ClientSettings
-from processor.kafka.topics import TopicNames
+from processor.kafka.topics import DAY_MS, HOUR_MS, TopicNames, TopicShape
 from processor.settings import Settings
 
 
@@ -20,3 +20,15 @@ def client_settings(settings: Settings) -> ClientSettings:
 def topic_names(settings: Settings) -> TopicNames:
     """The topics' names with this installation's prefix."""
     return TopicNames(settings.topics.prefix)
+
+
+def topic_shape(settings: Settings) -> TopicShape:
+    """How the topics are to be made."""
+    topics = settings.topics
+    return TopicShape(
+        partitions=topics.partitions,
+        out_partitions=topics.out_partitions,
+        verdict_retention_ms=topics.verdict_retention_hours * HOUR_MS,
+        event_retention_ms=topics.event_retention_days * DAY_MS,
+        replication=topics.replication,
+    )
