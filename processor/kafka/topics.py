@@ -208,29 +208,34 @@ def _compare(client: AdminClient, names: TopicNames, shape: TopicShape) -> tuple
         raise TopicsUnsupported
     existing = cluster.topics
     wanted = [design.name for design in designed_topics(names, shape)]
-    configs = _configs(client, [name for name in wanted if name in existing])
+    configs, problems = _configs(client, [name for name in wanted if name in existing])
     limit = configs.get(names.verdicts, {}).get("max.message.bytes")
     input_max_bytes = int(limit) if limit is not None else MESSAGE_MAX_BYTES
     reports = []
     for design in designed_topics(names, shape, input_max_bytes):
         if design.name not in existing:
             reports.append(TopicReport(design, TopicState.MISSING))
-            continue
-        found = tuple(_differences(design, shape, existing[design.name], configs[design.name]))
-        reports.append(TopicReport(design, TopicState.DIFFERS if found else TopicState.AS_DESIGNED, found))
+        elif design.name in problems:
+            reports.append(TopicReport(design, TopicState.FAILED, problem=problems[design.name]))
+        else:
+            found = tuple(_differences(design, shape, existing[design.name], configs[design.name]))
+            reports.append(TopicReport(design, TopicState.DIFFERS if found else TopicState.AS_DESIGNED, found))
     return tuple(reports)
 
 
-def _configs(client: AdminClient, names: list[str]) -> dict[str, dict[str, str]]:
-    """The effective configs of each topic, whether set on it or the broker's defaults."""
+def _configs(client: AdminClient, names: list[str]) -> tuple[dict[str, dict[str, str]], dict[str, str]]:
+    """The effective configs of each topic, whether set on it or the broker's defaults; and why others are not to be had."""
+    configs: dict[str, dict[str, str]] = {}
+    problems: dict[str, str] = {}
     if not names:
-        return {}
+        return configs, problems
     resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
-    answers = client.describe_configs(resources, request_timeout=_TIMEOUT_S)
-    return {
-        resource.name: {name: entry.value for name, entry in answer.result().items()}
-        for resource, answer in answers.items()
-    }
+    for resource, answer in client.describe_configs(resources, request_timeout=_TIMEOUT_S).items():
+        try:
+            configs[resource.name] = {name: entry.value for name, entry in answer.result().items()}
+        except KafkaException as error:
+            problems[resource.name] = f"its configs cannot be read: {_reason(error)}"
+    return configs, problems
 
 
 def _differences(
@@ -309,7 +314,8 @@ def _wait_until_set(client: AdminClient, topic: str, wanted: Mapping[str, str]) 
     """The controller has it; the broker that answers next learns of it a moment later."""
     deadline = time.monotonic() + _TIMEOUT_S
     while time.monotonic() < deadline:
-        if wanted.items() <= _configs(client, [topic])[topic].items():
+        configs, _ = _configs(client, [topic])
+        if wanted.items() <= configs.get(topic, {}).items():
             return
         time.sleep(0.02)
 

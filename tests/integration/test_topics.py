@@ -91,8 +91,10 @@ def test_only_what_is_missing_is_made(
     admin: AdminClient, common: tuple[str, ...], topic_prefix: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run(["topics", "create", *common, *SMALL])
-    (deleted,) = admin.delete_topics([f"{topic_prefix}notifications"], operation_timeout=10).values()
-    deleted.result()
+    deleted = TopicNames(topic_prefix).notifications
+    (answer,) = admin.delete_topics([deleted], operation_timeout=10).values()
+    answer.result()
+    wait_until(lambda: deleted not in admin.list_topics(timeout=10).topics, f"{deleted} to be gone")
     capsys.readouterr()
     assert run(["topics", "create", *common, *SMALL]) == 0
     states = [line.rsplit("  ", 1)[1] for line in capsys.readouterr().out.splitlines()]
