@@ -6,7 +6,8 @@ from confluent_kafka import KafkaError, Message, TopicPartition
 
 from processor.kafka import clients
 from processor.kafka.clients import ClientSettings
-from processor.kafka.topics import TopicNames, TopicShape, TopicState, create
+from processor.kafka.topic_creation import TopicState, create
+from processor.kafka.topics import TopicNames, TopicShape
 from tests.waiting import wait_until
 
 Record = tuple[bytes | None, bytes | None]

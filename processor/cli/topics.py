@@ -17,8 +17,8 @@ from processor.cli.common import (
     TopicPrefix,
     prepare,
 )
-from processor.kafka import topics
-from processor.kafka.topics import TopicReport, TopicState
+from processor.kafka import topic_creation
+from processor.kafka.topic_creation import TopicReport, TopicState
 from processor.workers.wiring import client_settings, topic_names, topic_shape
 
 app = typer.Typer(help="The topics on Kafka: create them, compare them with the design.", no_args_is_help=True)
@@ -51,7 +51,8 @@ def create(
 ) -> None:
     """Create the topics that are missing.
 
-    An existing topic is left as it is, and how it differs from the design is told; the exit status is 1 then.
+    An existing topic is left as it is, and how it differs from the design is told. The exit status is 1 when not
+    everything is as it should be.
     """
     settings = prepare(
         config,
@@ -68,9 +69,9 @@ def create(
     kafka, names, shape = client_settings(settings), topic_names(settings), topic_shape(settings)
     with _explained():
         if dry_run:
-            _tell(topics.compare(kafka, names, shape), missing="would be created")
+            _tell(topic_creation.compare(kafka, names, shape), missing="would be created")
         else:
-            _tell(topics.create(kafka, names, shape, fix=fix))
+            _tell(topic_creation.create(kafka, names, shape, fix=fix))
 
 
 @app.command("list")
@@ -90,14 +91,14 @@ def list_(
         log_level=log_level,
     )
     with _explained():
-        _tell(topics.compare(client_settings(settings), topic_names(settings), topic_shape(settings)))
+        _tell(topic_creation.compare(client_settings(settings), topic_names(settings), topic_shape(settings)))
 
 
 @contextmanager
 def _explained() -> Iterator[None]:
     try:
         yield
-    except topics.TopicsUnsupported as error:
+    except topic_creation.TopicsUnsupported as error:
         raise CommandFailed(str(error), EXIT_NO_BROKER) from None
 
 
@@ -116,7 +117,7 @@ def _tell(reports: Sequence[TopicReport], missing: str = TopicState.MISSING) -> 
             "The number of partitions is chosen once, as another one sends senders to other partitions: give the existing "
             "one (settings topics.partitions, topics.out_partitions)."
         )
-    if what - topics.NOT_CONFIGS:
+    if what - topic_creation.NOT_CONFIGS:
         print("`senderwatch topics create --fix` sets the configs right.")
     if not all(report.good for report in reports):
         raise typer.Exit(EXIT_FAILED)
