@@ -1,0 +1,239 @@
+"""What changed since the last commit, as absolute values by slot and number; and a table built again from such values.
+
+Applying the same values twice, or old ones before new ones, does no harm: the last value wins. What follows from the stream time
+(a pane that left the day window, a sender of whom nothing is left) is not written down, it is found again by `rebuild`.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from processor.compiled import compiled
+from processor.detection.counting import relink
+from processor.detection.engine import Engine
+from processor.detection.layout import GRANULE, Table
+from processor.detection.senders import enter_sender, forget_name, name_hash, store_name
+from processor.detection.windows import DAY_PANES, pane_of
+from processor.restrictions.events import SenderBlocked
+from processor.types import Bytes, Int64s
+
+CELLS_A_CHUNK = 16_384
+SENDERS_A_CHUNK = 8_192
+NAME_BYTES_A_CHUNK = 256 * 1024
+"""So that a chunk, at its largest and uncompressed, stays below a megabyte."""
+
+
+@dataclass(frozen=True, slots=True)
+class CellValues:
+    """What some cells are now. A cell without a sender (0) is gone."""
+
+    slots: Int64s
+    senders: Int64s
+    panes: Int64s
+    counts: Int64s  # (cells, 4)
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What is remembered of a sender besides counts; None and empty for one who has nothing of it."""
+
+    sender: int
+    restriction: SenderBlocked | None
+    blocks: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SenderValues:
+    """What some senders are now; `kept` has those of them who have a restriction or a history. Without a name: gone."""
+
+    numbers: Int64s
+    name_lengths: Int64s
+    names: bytes
+    counts_from_ms: Int64s
+    alerted_days: Int64s
+    alerted: Int64s
+    kept: tuple[Kept, ...]
+
+
+Chunk = CellValues | SenderValues
+
+
+def touched(engine: Engine) -> Iterator[Chunk]:
+    """What has changed since the last call, senders before their cells. Read it to its end."""
+    table, state = engine.table, engine.table.state[0]
+    senders = np.sort(table.touched_senders[: int(state.touched_senders)]).astype(np.int64)
+    table.senders["touched"][senders] = 0
+    state.touched_senders = 0
+    cells = np.sort(table.touched_cells[: int(state.touched_cells)]).astype(np.int64)
+    table.cells["touched"][cells] = 0
+    state.touched_cells = 0
+    yield from _sender_chunks(engine, senders)
+    yield from _cell_chunks(table, cells)
+
+
+@dataclass(slots=True)
+class Sweep:
+    """Walks over everything live, a slice at a time. What changes meanwhile is in `touched` anyway."""
+
+    next_sender: int = 1
+    next_cell: int = 1
+    done: bool = False
+
+    def slice(self, engine: Engine, at_most: int) -> Iterator[Chunk]:
+        """The next `at_most` numbers or slots, of which the live ones are returned. Read it to its end."""
+        table, state = engine.table, engine.table.state[0]
+        if self.next_sender < state.sender_top:
+            end = min(self.next_sender + at_most, int(state.sender_top))
+            named = table.senders["name_length"][self.next_sender : end] != 0
+            numbers = np.flatnonzero(named) + self.next_sender
+            self.next_sender = end
+            yield from _sender_chunks(engine, numbers)
+        elif self.next_cell < state.cell_top:
+            end = min(self.next_cell + at_most, int(state.cell_top))
+            cells = table.cells[self.next_cell : end]
+            live = (cells["sender"] != 0) & (cells["pane"] > int(state.pane) - DAY_PANES)
+            slots = np.flatnonzero(live) + self.next_cell
+            self.next_cell = end
+            yield from _cell_chunks(table, slots)
+        else:
+            self.done = True
+
+
+def _cell_chunks(table: Table, slots: Int64s) -> Iterator[CellValues]:
+    for start in range(0, len(slots), CELLS_A_CHUNK):
+        chosen = slots[start : start + CELLS_A_CHUNK]
+        cells = table.cells[chosen]
+        yield CellValues(
+            slots=chosen,
+            senders=cells["sender"].astype(np.int64),
+            panes=cells["pane"].astype(np.int64),
+            counts=table.counts[chosen],
+        )
+
+
+def _sender_chunks(engine: Engine, numbers: Int64s) -> Iterator[SenderValues]:
+    table = engine.table
+    lengths = table.senders["name_length"][numbers].astype(np.int64)
+    ends = np.cumsum(lengths)
+    start = 0
+    while start < len(numbers):
+        before = int(ends[start - 1]) if start else 0
+        fitting = int(np.searchsorted(ends, before + NAME_BYTES_A_CHUNK, side="right"))
+        end = max(start + 1, min(fitting, start + SENDERS_A_CHUNK))
+        chosen = numbers[start:end]
+        rows = table.senders[chosen]
+        places = rows["name_at"].astype(np.int64) * GRANULE
+        name_ends = places + lengths[start:end]
+        names = b"".join(
+            table.names[at:upto].tobytes() for at, upto in zip(places.tolist(), name_ends.tolist(), strict=True)
+        )
+        kept = tuple(
+            Kept(s, engine.restrictions.get(s), tuple(engine.blocks.get(s, ())))
+            for s in chosen[rows["kept"] != 0].tolist()
+            if s in engine.restrictions or s in engine.blocks
+        )
+        yield SenderValues(
+            numbers=chosen,
+            name_lengths=lengths[start:end],
+            names=names,
+            counts_from_ms=rows["counts_from_ms"].astype(np.int64),
+            alerted_days=rows["alerted_day"].astype(np.int64),
+            alerted=rows["alerted"].astype(np.int64),
+            kept=kept,
+        )
+        start = end
+
+
+def apply(engine: Engine, chunk: Chunk) -> None:
+    """Put values in place. Nothing else may be done with the engine until `rebuild`."""
+    table, state = engine.table, engine.table.state[0]
+    if isinstance(chunk, CellValues):
+        table.cells["sender"][chunk.slots] = chunk.senders
+        table.cells["pane"][chunk.slots] = chunk.panes
+        table.counts[chunk.slots] = chunk.counts
+        state.cell_top = max(int(state.cell_top), int(chunk.slots.max(initial=0)) + 1)
+        return
+    names = np.frombuffer(chunk.names, np.uint8)
+    _place_names(table, chunk.numbers, chunk.name_lengths, names)
+    table.senders["counts_from_ms"][chunk.numbers] = chunk.counts_from_ms
+    table.senders["alerted_day"][chunk.numbers] = chunk.alerted_days
+    table.senders["alerted"][chunk.numbers] = chunk.alerted
+    state.sender_top = max(int(state.sender_top), int(chunk.numbers.max(initial=0)) + 1)
+    if engine.restrictions or engine.blocks:
+        for s in chunk.numbers.tolist():
+            engine.restrictions.pop(s, None)
+            engine.blocks.pop(s, None)
+    for kept in chunk.kept:
+        if kept.restriction is not None:
+            engine.restrictions[kept.sender] = kept.restriction
+        if kept.blocks:
+            engine.blocks[kept.sender] = list(kept.blocks)
+
+
+def rebuild(engine: Engine, stream_time_ms: int, brake: Iterable[int]) -> None:
+    """Make the engine whole again from the values in place: links, totals, free lists, expiries."""
+    table, state = engine.table, engine.table.state[0]
+    engine.brake.extend(brake)
+    if stream_time_ms < 0:
+        return
+    state.stream_time_ms = stream_time_ms
+    state.pane = pane = pane_of(stream_time_ms)
+    slots = np.arange(1, int(state.cell_top), dtype=np.int64)
+    cells = table.cells[1 : int(state.cell_top)]
+    live = (cells["sender"] != 0) & (cells["pane"] > pane - DAY_PANES)
+    senders = table.senders[: int(state.sender_top)]
+    named = senders["name_length"] != 0
+    senders["kept"] = named & ((senders["counts_from_ms"] != 0) | (senders["alerted"] != 0))
+    senders["restricted"] = 0
+    senders["as_of"] = pane
+    for s in engine.blocks:
+        senders["kept"][s] = 1
+    for s in engine.restrictions:
+        senders["kept"][s] = senders["restricted"][s] = 1
+    has_cells = np.zeros(len(senders), np.bool_)
+    has_cells[cells["sender"][live]] = True
+    _settle_senders(table, has_cells)
+    _free_cells(table, slots[~live])
+    live_slots = slots[live]
+    relink(table, live_slots[np.argsort(table.cells["pane"][live_slots], kind="stable")])
+    state.cells = len(live_slots)
+    engine.forget(stream_time_ms)
+    engine.expect_expiries()
+    engine.set_wake()
+
+
+@compiled
+def _place_names(table: Table, numbers: Int64s, lengths: Int64s, names: Bytes) -> None:
+    start = np.int64(0)
+    for i in range(len(numbers)):
+        s = numbers[i]
+        forget_name(table, s)
+        store_name(table, s, names, start, lengths[i])
+        table.senders[s].hash = name_hash(names, start, lengths[i], table.state[0].seed)
+        start += lengths[i]
+
+
+@compiled
+def _settle_senders(table: Table, has_cells: Bytes) -> None:
+    """Make senders of whom something is left findable, and free the numbers of all others."""
+    state = table.state[0]
+    for s in range(1, len(has_cells)):
+        sender = table.senders[s]
+        if sender.name_length != 0 and (has_cells[s] or sender.kept != 0):
+            enter_sender(table, s)
+        else:
+            forget_name(table, s)
+            sender.chain = state.sender_free
+            state.sender_free = s
+
+
+@compiled
+def _free_cells(table: Table, slots: Int64s) -> None:
+    state = table.state[0]
+    for c in slots:
+        cell = table.cells[c]
+        cell.pane = 0
+        cell.sender = 0
+        cell.next = state.cell_free
+        state.cell_free = c

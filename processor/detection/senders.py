@@ -1,0 +1,264 @@
+"""Kernels: a sender's bytes to a dense number and back, with names of any length and numbers that are used again.
+
+A chained hash table that grows by linear hashing: one bucket is split for each sender that comes, so nothing ever pauses.
+The hash is seeded, since whoever opens accounts chooses the names; stored names are compared.
+"""
+
+import numpy as np
+
+from processor.compiled import compiled
+from processor.detection.layout import GRANULE, SENDERS_MAX, Table
+from processor.types import Bytes
+
+_K0 = np.uint64(0x9E3779B97F4A7C15)
+_K1 = np.uint64(0xD6E8FEB86659FD93)
+_32 = np.uint64(32)
+_33 = np.uint64(33)
+_1 = np.uint64(1)
+_8 = np.uint64(8)
+_MASK32 = np.uint64(0xFFFFFFFF)
+_MURMUR = np.uint64(0x5BD1E995)
+
+
+@compiled
+def name_hash(buffer: Bytes, start: int, length: int, seed: int) -> int:
+    """A seeded 31-bit hash of `length` bytes of `buffer`."""
+    h = np.uint64(seed) ^ (np.uint64(length) * _K0)
+    at = np.uint64(start)
+    end = np.uint64(start + length)
+    while at + _8 <= end:
+        word = np.uint64(0)
+        for i in range(8):
+            word |= np.uint64(buffer[at + np.uint64(i)]) << np.uint64(8 * i)
+        h = (h ^ word) * _K1
+        h ^= h >> _32
+        at += _8
+    word = np.uint64(0)
+    while at < end:
+        word = (word << _8) | np.uint64(buffer[at])
+        at += _1
+    h = (h ^ word) * _K0
+    h ^= h >> _32
+    h *= _K1
+    return np.int64(h >> _33)
+
+
+@compiled
+def partition_of(buffer: Bytes, start: int, length: int, partitions: int) -> int:
+    """The partition that Java's default partitioner (murmur2, seed 0x9747b28c) gives a key of these bytes."""
+    h = np.uint64(0x9747B28C) ^ np.uint64(length)
+    words = length // 4
+    for w in range(words):
+        at = start + 4 * w
+        k = (
+            np.uint64(buffer[at])
+            | np.uint64(buffer[at + 1]) << np.uint64(8)
+            | np.uint64(buffer[at + 2]) << np.uint64(16)
+            | np.uint64(buffer[at + 3]) << np.uint64(24)
+        )
+        k = (k * _MURMUR) & _MASK32
+        k ^= k >> np.uint64(24)
+        k = (k * _MURMUR) & _MASK32
+        h = ((h * _MURMUR) & _MASK32) ^ k
+    tail = start + 4 * words
+    left = length - 4 * words
+    if left == 3:
+        h ^= np.uint64(buffer[tail + 2]) << np.uint64(16)
+    if left >= 2:
+        h ^= np.uint64(buffer[tail + 1]) << _8
+    if left >= 1:
+        h ^= np.uint64(buffer[tail])
+        h = (h * _MURMUR) & _MASK32
+    h ^= h >> np.uint64(13)
+    h = (h * _MURMUR) & _MASK32
+    h ^= h >> np.uint64(15)
+    return np.int64(h & np.uint64(0x7FFFFFFF)) % partitions
+
+
+@compiled
+def _bucket(table: Table, h: int) -> int:
+    state = table.state[0]
+    size = 1 << state.bucket_level
+    bucket = h & (size - 1)
+    if bucket < state.bucket_split:
+        bucket = h & (2 * size - 1)
+    return bucket
+
+
+@compiled
+def _same_name(table: Table, s: int, buffer: Bytes, start: int, length: int) -> bool:
+    at = np.uint64(table.senders[s].name_at) * np.uint64(GRANULE)
+    here = np.uint64(start)
+    end = here + np.uint64(length)
+    while here < end:
+        if table.names[at] != buffer[here]:
+            return False
+        at += _1
+        here += _1
+    return True
+
+
+@compiled
+def find_sender(table: Table, buffer: Bytes, start: int, length: int, h: int) -> int:
+    """The number of the sender with this name and hash; 0: none."""
+    s = np.int64(table.buckets[_bucket(table, h)])
+    while s != 0:
+        sender = table.senders[s]
+        if sender.hash == h and sender.name_length == length:
+            if _same_name(table, s, buffer, start, length):
+                return s
+        s = np.int64(sender.chain)
+    return 0
+
+
+@compiled
+def _split_bucket(table: Table) -> None:
+    state = table.state[0]
+    size = 1 << state.bucket_level
+    bucket = state.bucket_split
+    s = np.int64(table.buckets[bucket])
+    table.buckets[bucket] = 0
+    while s != 0:
+        sender = table.senders[s]
+        following = np.int64(sender.chain)
+        home = np.int64(sender.hash) & (2 * size - 1)
+        sender.chain = table.buckets[home]
+        table.buckets[home] = s
+        s = following
+    state.bucket_split += 1
+    if state.bucket_split == size:
+        state.bucket_level += 1
+        state.bucket_split = 0
+
+
+@compiled
+def enter_sender(table: Table, s: int) -> None:
+    """Make sender `s`, whose hash is set, findable."""
+    state = table.state[0]
+    sender = table.senders[s]
+    bucket = _bucket(table, np.int64(sender.hash))
+    sender.chain = table.buckets[bucket]
+    table.buckets[bucket] = s
+    state.senders += 1
+    if state.senders > (1 << state.bucket_level) + state.bucket_split and 2 << state.bucket_level <= 2 * SENDERS_MAX:
+        _split_bucket(table)
+
+
+@compiled
+def _name_class(length: int) -> int:
+    granules = (length + GRANULE - 1) // GRANULE
+    if granules <= 64:
+        return granules
+    power = 7
+    while 1 << power < granules:
+        power += 1
+    return 64 + power - 6
+
+
+@compiled
+def _class_granules(name_class: int) -> int:
+    return name_class if name_class <= 64 else 1 << (name_class - 64 + 6)
+
+
+@compiled
+def _next_free_name(table: Table, granule: int) -> int:
+    at = np.int64(granule) * GRANULE
+    return (
+        np.int64(table.names[at])
+        | np.int64(table.names[at + 1]) << 8
+        | np.int64(table.names[at + 2]) << 16
+        | np.int64(table.names[at + 3]) << 24
+    )
+
+
+@compiled
+def store_name(table: Table, s: int, buffer: Bytes, start: int, length: int) -> None:
+    """Keep a copy of the name of sender `s`."""
+    state = table.state[0]
+    sender = table.senders[s]
+    name_class = _name_class(length)
+    granule = np.int64(table.name_free[name_class])
+    if granule != 0:
+        table.name_free[name_class] = _next_free_name(table, granule)
+    else:
+        granule = state.name_top
+        state.name_top += _class_granules(name_class)
+    at = granule * GRANULE
+    for i in range(length):
+        table.names[at + i] = buffer[start + i]
+    sender.name_at = granule
+    sender.name_length = length
+
+
+@compiled
+def forget_name(table: Table, s: int) -> None:
+    """Give the room of the name of sender `s` back."""
+    sender = table.senders[s]
+    if sender.name_length == 0:
+        return
+    name_class = _name_class(np.int64(sender.name_length))
+    at = np.int64(sender.name_at) * GRANULE
+    following = np.int64(table.name_free[name_class])
+    for i in range(4):
+        table.names[at + i] = (following >> (8 * i)) & 0xFF
+    table.name_free[name_class] = sender.name_at
+    sender.name_at = 0
+    sender.name_length = 0
+
+
+@compiled
+def touch_sender(table: Table, s: int) -> None:
+    """Note that what is remembered of sender `s`, besides cells, has changed since the last commit."""
+    sender = table.senders[s]
+    if sender.touched == 0:
+        sender.touched = 1
+        state = table.state[0]
+        table.touched_senders[state.touched_senders] = s
+        state.touched_senders += 1
+
+
+@compiled
+def new_sender(table: Table, buffer: Bytes, start: int, length: int, h: int) -> int:
+    """Give a sender that `find_sender` does not know a number."""
+    state = table.state[0]
+    s = np.int64(state.sender_free)
+    if s != 0:
+        state.sender_free = table.senders[s].chain
+    else:
+        s = np.int64(state.sender_top)
+        state.sender_top += 1
+    sender = table.senders[s]
+    sender.hash = h
+    sender.newest = sender.hour_oldest = sender.day_oldest = 0
+    sender.as_of = 0
+    sender.policy = 0
+    sender.alerted_day = 0
+    sender.alerted = 0
+    sender.counts_from_ms = 0
+    sender.restricted = 0
+    sender.kept = 0
+    store_name(table, s, buffer, start, length)
+    enter_sender(table, s)
+    touch_sender(table, s)
+    return s
+
+
+@compiled
+def free_sender_if_idle(table: Table, s: int) -> None:
+    """A sender of whom nothing is left to remember takes no memory."""
+    sender = table.senders[s]
+    if sender.newest != 0 or sender.kept != 0:
+        return
+    bucket = _bucket(table, np.int64(sender.hash))
+    other = np.int64(table.buckets[bucket])
+    if other == s:
+        table.buckets[bucket] = sender.chain
+    else:
+        while table.senders[other].chain != s:
+            other = np.int64(table.senders[other].chain)
+        table.senders[other].chain = sender.chain
+    forget_name(table, s)
+    state = table.state[0]
+    sender.chain = state.sender_free
+    state.sender_free = s
+    state.senders -= 1
