@@ -131,13 +131,26 @@ class Metrics:
         (found.labels(**labels) if labels else found).observe(value)
 
 
-def catalogue_markdown() -> str:
-    """The table of `docs/metrics.md`."""
+def metrics_page() -> str:
+    """The text of `docs/metrics.md`."""
     rows = []
     for metric in CATALOGUE:
         labels = ", ".join(f"`{name}`" for name in metric.labels)
         rows.append(f"| `{metric.exposed_name}` | {metric.kind} | {labels} | {metric.meaning} |")
-    return "\n".join(["| metric | kind | labels | meaning |", "|---|---|---|---|", *rows, ""])
+    return "\n".join([*_PAGE_HEAD, *rows, ""])
+
+
+_PAGE_HEAD = (
+    "# Metrics",
+    "",
+    "`detect` and `notify` serve them on `/metrics` of the port `metrics.port` (none by default), beside `/livez` (restart",
+    "the worker when it fails) and `/readyz` (its partitions are restored and it takes up records).",
+    "",
+    "This page is made by `make docs` from the catalogue in `processor/telemetry.py`; a test compares the two.",
+    "",
+    "| metric | kind | labels | meaning |",
+    "|---|---|---|---|",
+)
 
 
 class Health:

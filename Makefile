@@ -1,0 +1,65 @@
+# Everything sets itself up: `make test` and `make demo` work in a fresh checkout.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.ONESHELL:
+BIN := .venv/bin
+UV_VERSION := 0.13.9
+# The interpreter for the virtual environment, if it is not to be the first one that fits: make PYTHON=python3.12
+export PYTHON
+
+.PHONY: help
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+.PHONY: demo
+demo: venv ## one minute of everything on an embedded broker; ARGS="--help" shows what it can do
+	$(BIN)/senderwatch demo $(ARGS)
+
+.PHONY: test
+test: check jars ## checks and all tests, on brokers of their own; ARGS="-k policy" picks some
+	$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: check
+check: venv ## lint, format, types, and who may import whom
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+.PHONY: bench
+bench: venv jars ## records per CPU-second of the detector beside a bare consumer; ARGS="--help"
+	$(BIN)/python -m bench $(ARGS)
+
+.PHONY: docs
+docs: venv ## docs/metrics.md from the catalogue in processor/telemetry.py
+	$(BIN)/python -c 'from processor.telemetry import metrics_page; print(metrics_page(), end="")' > docs/metrics.md
+
+.PHONY: package
+package: venv ## sdist and wheel in dist/
+	$(BIN)/python -m build --no-isolation
+
+.PHONY: venv
+venv: .venv/installed ## the virtual environment, from the locked requirements
+
+.venv/installed: requirements/dev.txt pyproject.toml
+	python=$$(requirements/system.sh python | tail -n 1)
+	[ -x $(BIN)/python ] || $$python -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+.PHONY: jars
+jars: ## Kafka, for tests, benchmarks and single-machine use
+	[ -n "$$(ls deploy/kafka/jars 2>/dev/null)" ] || requirements/system.sh maven
+	requirements/system.sh java
+	deploy/kafka/kafka.sh jars
+
+.PHONY: lock
+lock: .cache/uv/bin/uv ## the locked requirements anew, with the newest versions that fit
+	requirements/lock.sh $<
+
+.cache/uv/bin/uv: Makefile
+	python=$$(requirements/system.sh python | tail -n 1)
+	$$python -m venv .cache/uv
+	.cache/uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	touch $@
