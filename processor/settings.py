@@ -29,7 +29,8 @@ DEFAULT_FILE = Path("senderwatch.toml")
 
 _PREFIX = "SENDERWATCH_"
 _FILE_VARIABLE = "SENDERWATCH_CONFIG"
-_SECRET_WORDS = ("password", "secret", "token", "key", "jaas")
+_SECRET_WORDS = ("password", "secret", "token", "key", "properties")
+"""A setting with one of these in its name is never shown with its value."""
 
 
 class SettingsError(Exception):
@@ -306,7 +307,8 @@ def _explained(problem: ErrorDetails, layers: list[tuple[str, dict[str, Any]]]) 
     unknown = problem["type"] == "extra_forbidden"
     expected = "no such setting" if unknown else problem["msg"].removeprefix("Value error, ")
     secret = unknown or any(word in path[-1] for word in _SECRET_WORDS) or isinstance(given, Mapping | None)
-    return f"{name}: {expected}" + ("" if secret else f"; given: {given!r}") + f" (from {source})"
+    shown = "" if secret else f"; given: {re.sub('[^/]*@', '***@', given) if isinstance(given, str) else given!r}"
+    return f"{name}: {expected}{shown} (from {source})"
 
 
 def _at(values: Mapping[str, Any], path: list[str]) -> Iterator[object]:
