@@ -307,8 +307,9 @@ def _explained(problem: ErrorDetails, layers: list[tuple[str, dict[str, Any]]]) 
     unknown = problem["type"] == "extra_forbidden"
     expected = "no such setting" if unknown else problem["msg"].removeprefix("Value error, ")
     secret = unknown or any(word in path[-1] for word in _SECRET_WORDS) or isinstance(given, Mapping | None)
-    shown = "" if secret else f"; given: {re.sub('[^/]*@', '***@', given) if isinstance(given, str) else given!r}"
-    return f"{name}: {expected}{shown} (from {source})"
+    shown = re.sub("[^/]*@", "***@", given) if isinstance(given, str) else given
+    told = "" if secret else f"; given: {shown!r}"
+    return f"{name}: {expected}{told} (from {source})"
 
 
 def _at(values: Mapping[str, Any], path: list[str]) -> Iterator[object]:

@@ -109,7 +109,7 @@ def test_any_client_property_is_passed_through_however_it_is_written(tmp_path: P
 def test_a_bad_value_is_told_with_its_setting_itself_and_its_source(variable: str, value: str, expected: str) -> None:
     problem = _problem_of({variable: value})
     assert problem.startswith(expected)
-    assert f"given: {value} (from the environment)" in problem
+    assert f"given: {value!r} (from the environment)" in problem
 
 
 def test_every_bad_setting_is_told_at_once(tmp_path: Path) -> None:
