@@ -66,6 +66,7 @@ class Ledger:
         self._expiring: list[tuple[int, str]] = []
         self._told_of_block: dict[str, str] = {}
         self._blocked: dict[str, str] = {}
+        self._events: set[str] = set()
 
     @classmethod
     def restored(cls, rules: LedgerRules, entries: Iterable[Entry]) -> Self:
@@ -126,8 +127,11 @@ class Ledger:
     def take(self, event: RestrictionEvent, payload: bytes, notify: Notify, now_ms: int) -> list[Change]:
         """`event` joins the open digest of its kind, tenant and recipients, or opens one.
 
-        An unblock goes to the people who got the block's mail, in their language, as long as the ledger knows it.
+        An unblock goes to the people who got the block's mail, in their language, as long as the ledger knows it. An
+        event that the ledger has already changes nothing: whoever reads the events again mails nobody again.
         """
+        if event.event_id in self._events:
+            return []
         if isinstance(event, SenderUnblocked):
             notify = self._as_told(event, notify)
             self._blocked.pop(event.block_id, None)
@@ -177,7 +181,15 @@ class Ledger:
             folder = self._folders.pop(notification_id, None)
             if folder is None:
                 continue
+            if folder.notification.kind is Kind.UNBLOCKED and any(
+                account.block_id in self._told_of_block for account in folder.accounts.values()
+            ):
+                # Its block's mail took longer and is still here: without the unblock it would look in force again.
+                self._folders[notification_id] = folder
+                heappush(self._expiring, (now_ms + DAY_MS, notification_id))
+                continue
             changes += [Erased(key) for key in folder.keys]
+            self._events.difference_update(folder.accounts)
             for account in folder.accounts.values():
                 if folder.notification.kind is Kind.BLOCKED and account.block_id is not None:
                     self._told_of_block.pop(account.block_id, None)
@@ -193,6 +205,7 @@ class Ledger:
             folder = self._folders[change.notification_id]
             if isinstance(change, Account):
                 folder.accounts[change.event_id] = change
+                self._events.add(change.event_id)
             else:
                 folder.deliveries[change.recipient] = change
             return

@@ -36,6 +36,29 @@ class Mail:
     references: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """One mail on its way to one recipient: one SMTP transaction, or one file. `name` tells it from every other."""
+
+    name: str
+    mail_from: str
+    recipient: str
+    smtputf8: bool
+    content: bytes
+
+
+def enveloped(mail: Mail, recipient: str) -> Envelope:
+    """The mail for one of its recipients, written as that address needs it."""
+    smtputf8 = needs_smtputf8(recipient)
+    return Envelope(
+        name=f"{mail.message_id.strip('<>').partition('@')[0]}/{recipient}",
+        mail_from=on_the_wire(mail.sender_address),
+        recipient=on_the_wire(recipient),
+        smtputf8=smtputf8,
+        content=write(mail, smtputf8=smtputf8),
+    )
+
+
 def needs_smtputf8(address: str) -> bool:
     """Whether an address can only travel with SMTPUTF8 (RFC 6531): its local part is not ASCII. A domain has A-labels."""
     return not address.rpartition("@")[0].isascii()
@@ -117,7 +140,7 @@ def _chunks(text: str) -> list[bytes]:
 
 def _mailbox(name: str, address: str) -> str:
     """A display name and an address; the name quoted, or encoded where it is not plain."""
-    safe = header_text(name, 100)
+    safe = header_text(name, 60)
     if not safe:
         return on_the_wire(address)
     shown = f'"{safe}"' if safe.isascii() and '"' not in safe and "\\" not in safe else _unstructured(safe, _LINE_MAX)
