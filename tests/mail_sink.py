@@ -1,0 +1,162 @@
+"""A real SMTP server whose recipients' addresses script the failure, so that a test shows its fault.
+
+| address          | what the server does                                                        |
+|------------------|-----------------------------------------------------------------------------|
+| `450-…`          | answers RCPT with 450, any other three digits alike                          |
+| `dot-550-…`      | answers the final dot with 550, any other three digits alike                 |
+| `grey-…`         | answers the first RCPT with 450, then takes the mail                         |
+| `slow-…`         | answers RCPT only when the test lets it                                      |
+| `drop-…`         | takes the mail and hangs up instead of answering the final dot, the first time |
+| `silent-…`       | takes the mail and answers the final dot only when the test lets it           |
+| anything else    | takes the mail                                                               |
+"""
+
+import asyncio
+import email
+import re
+import ssl
+import threading
+from collections import Counter
+from dataclasses import dataclass
+from email.message import EmailMessage
+from email.policy import default
+from typing import Any, Self
+
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+
+_SCRIPT = re.compile(r"(dot-)?([245]\d\d)-")
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """A mail as the server got it."""
+
+    mail_from: str
+    recipient: str
+    content: bytes
+    smtputf8: bool
+
+    @property
+    def message(self) -> EmailMessage:
+        parsed = email.message_from_bytes(self.content, policy=default)
+        assert isinstance(parsed, EmailMessage)
+        return parsed
+
+
+class MailSink:
+    """A server on a free port of this machine, in a thread of its own. Used as a context manager."""
+
+    def __init__(
+        self,
+        *,
+        tls: ssl.SSLContext | None = None,
+        starttls: ssl.SSLContext | None = None,
+        login: tuple[str, str] | None = None,
+        smtputf8: bool = True,
+        port: int = 0,
+    ) -> None:
+        self._tls = tls
+        self._options: dict[str, Any] = {
+            "enable_SMTPUTF8": smtputf8,
+            "hostname": "sink.example",
+            "tls_context": starttls,
+        }
+        if login is not None:
+            self._options |= {
+                "authenticator": lambda server, session, envelope, mechanism, data: AuthResult(
+                    handled=False,  # else the server leaves the 535 to us
+                    success=isinstance(data, LoginPassword) and (data.login, data.password) == _encoded(login),
+                ),
+                "auth_required": True,
+                "auth_require_tls": starttls is not None,
+            }
+        self.port = port
+        self.arrived: list[Arrived] = []
+        self.connections = 0
+        self.refused: Counter[str] = Counter()
+        self._seen: Counter[str] = Counter()
+        self._loop = asyncio.new_event_loop()
+        self._let_go = asyncio.Event()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="mail sink", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result(10)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        asyncio.run_coroutine_threadsafe(self._hang_up(), self._loop).result(10)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+        self._loop.close()
+
+    def let_go(self) -> None:
+        """Answers everybody who waits for an answer, and whoever would have to wait from now on."""
+        self._loop.call_soon_threadsafe(self._let_go.set)
+
+    def recipients(self) -> list[str]:
+        """Of the mails that arrived, in order."""
+        return [mail.recipient for mail in self.arrived]
+
+    def message_ids(self) -> list[str]:
+        """Of the mails that arrived, in order."""
+        return [mail.message["Message-ID"] for mail in self.arrived]
+
+    # -- what aiosmtpd calls -----------------------------------------------------------------------------------------
+
+    async def handle_RCPT(  # noqa: N802 - the name is aiosmtpd's
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, rcpt_options: list[str]
+    ) -> str:
+        if address.startswith("slow-"):
+            await self._let_go.wait()
+        scripted = _SCRIPT.match(address)
+        if scripted and not scripted[1]:
+            self.refused[address] += 1
+            return f"{scripted[2]} scripted answer to RCPT"
+        if address.startswith("grey-") and not self._seen_before(address):
+            self.refused[address] += 1
+            return "450 greylisted, try again"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
+        (recipient,) = envelope.rcpt_tos
+        scripted = _SCRIPT.match(recipient)
+        if scripted and scripted[1]:
+            self.refused[recipient] += 1
+            return f"{scripted[2]} scripted answer to the final dot"
+        assert isinstance(envelope.content, bytes)
+        self.arrived.append(Arrived(envelope.mail_from or "", recipient, envelope.content, envelope.smtp_utf8))
+        if recipient.startswith("drop-") and not self._seen_before(recipient):
+            assert isinstance(server.transport, asyncio.WriteTransport)
+            server.transport.abort()
+        if recipient.startswith("silent-"):
+            await self._let_go.wait()
+        return "250 taken"
+
+    # -- inside ------------------------------------------------------------------------------------------------------
+
+    def _seen_before(self, address: str) -> bool:
+        """False the first time that it is asked about an address."""
+        self._seen[address] += 1
+        return self._seen[address] > 1
+
+    async def _listen(self) -> None:
+        self._server = await self._loop.create_server(self._answer, "127.0.0.1", self.port, ssl=self._tls)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def _hang_up(self) -> None:
+        self._let_go.set()
+        self._server.close()
+        tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _answer(self) -> SMTP:
+        self.connections += 1
+        return SMTP(self, loop=self._loop, **self._options)
+
+
+def _encoded(login: tuple[str, str]) -> tuple[bytes, bytes]:
+    return login[0].encode(), login[1].encode()
