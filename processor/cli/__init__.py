@@ -1,0 +1,1 @@
+"""The `senderwatch` command: a module for each of its subcommands."""
