@@ -1,0 +1,1 @@
+"""The life of a restriction and the events that tell of it."""
