@@ -1,0 +1,1 @@
+"""What comes in: message verdicts, their decoding, importers and the generator."""
