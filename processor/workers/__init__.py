@@ -1,0 +1,1 @@
+"""The processes: they wire cores and adapters together and read the clock."""
