@@ -1,0 +1,233 @@
+"""Reading partitions to an end that is pinned before the first record is read.
+
+After a coordinator has decided a transaction, its markers reach the partitions at different times. So whoever restores
+or audits reads the committed offsets first, then pins the high watermark of each partition, then reads with
+read_committed until the mark is reached (design, section 3). Reached means a record or an end of the partition at or
+past the mark: after the last record, control records may trail, and last + 1 never gets there. A transaction that is
+still open below the mark holds the end back, and the reader waits for its outcome.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import cast
+
+import structlog
+from confluent_kafka import IsolationLevel, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka.admin import OffsetSpec
+
+from processor.kafka.clients import ClientSettings, admin, consumer
+from processor.kafka.errors import BrokerUnreachable
+
+_log = structlog.get_logger(__name__)
+
+_BATCH = 10_000
+_BATCH_WAIT_S = 0.02
+"""`consume` waits for a whole batch or this long; what is there before comes late by it, and only at the end."""
+_ASK_TIMEOUT_S = 30.0
+_ASK_AGAIN_S = 0.1
+_SAY_AFTER_S = 10.0
+"""The longest that an abandoned transaction usually holds readers back; whoever waits longer says for what."""
+
+_EARLIEST: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call] # the library's own gap
+_LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+_AWAY = (KafkaError._TRANSPORT, KafkaError._TIMED_OUT, KafkaError._ALL_BROKERS_DOWN, KafkaError._RESOLVE)
+
+
+class ReadingFailed(Exception):
+    """These records cannot be read, now or later. The text says why and what to do."""
+
+
+class UnknownTopic(ReadingFailed):
+    """The topic, or a partition of it, does not exist."""
+
+    def __init__(self, topic: str) -> None:
+        super().__init__(
+            f"there is no topic {topic} with these partitions (or we have no right to it): "
+            "`senderwatch topics create` makes it"
+        )
+
+
+class RecordsGone(ReadingFailed):
+    """Retention has removed the record at which reading should start, or a later one before it was read."""
+
+    def __init__(self, topic: str, partition: int, reason: str) -> None:
+        super().__init__(f"records of {topic}, partition {partition}, are gone (retention): {reason}")
+        self.topic = topic
+        self.partition = partition
+
+
+class ReadingStopped(Exception):
+    """The caller's `should_stop` ended the reading before the end was reached."""
+
+
+def partitions_of(settings: ClientSettings, topic: str) -> list[int]:
+    """The topic's partitions, in order. Raises BrokerUnreachable, UnknownTopic."""
+    try:
+        # All topics are asked for: asking for one by name would make it where the brokers are set so.
+        topics = admin(settings).list_topics(timeout=_ASK_TIMEOUT_S).topics
+    except KafkaException as error:
+        raise BrokerUnreachable(settings.bootstrap_servers, error.args[0].str()) from None
+    if topic not in topics:
+        raise UnknownTopic(topic)
+    return sorted(topics[topic].partitions)
+
+
+def first_offsets(
+    settings: ClientSettings, topic: str, partitions: Iterable[int], *, timeout_s: float = _ASK_TIMEOUT_S
+) -> dict[int, int]:
+    """The offset of the first record that retention has left in each partition. Raises as `high_watermarks`."""
+    return _asked(settings, topic, partitions, _EARLIEST, IsolationLevel.READ_UNCOMMITTED, timeout_s)
+
+
+def high_watermarks(
+    settings: ClientSettings, topic: str, partitions: Iterable[int], *, timeout_s: float = _ASK_TIMEOUT_S
+) -> dict[int, int]:
+    """The ends of the partitions, transactions that are still open included.
+
+    Raises BrokerUnreachable, UnknownTopic, ReadingFailed.
+    """
+    return _asked(settings, topic, partitions, _LATEST, IsolationLevel.READ_UNCOMMITTED, timeout_s)
+
+
+def last_stable_offsets(
+    settings: ClientSettings, topic: str, partitions: Iterable[int], *, timeout_s: float = _ASK_TIMEOUT_S
+) -> dict[int, int]:
+    """The ends for a reader with read_committed: the first open transaction's first record. Raises as above."""
+    return _asked(settings, topic, partitions, _LATEST, IsolationLevel.READ_COMMITTED, timeout_s)
+
+
+def _asked(
+    settings: ClientSettings,
+    topic: str,
+    partitions: Iterable[int],
+    what: OffsetSpec,
+    isolation: IsolationLevel,
+    timeout_s: float,
+) -> dict[int, int]:
+    places = {TopicPartition(topic, partition): what for partition in partitions}
+    if not places:
+        return {}
+    client = admin(settings)  # kept until the answers are there: they never come from a client that is gone
+    deadline = time.monotonic() + timeout_s
+    while True:
+        answers = client.list_offsets(places, isolation_level=isolation, request_timeout=timeout_s)
+        try:
+            return {place.partition: answer.result().offset for place, answer in answers.items()}
+        except KafkaException as raised:
+            error: KafkaError = raised.args[0]
+            if error.code() in _AWAY:
+                raise BrokerUnreachable(settings.bootstrap_servers, error.str()) from None
+            # For a partition that is not there and for one without a leader the client has the same words.
+            if not {place.partition for place in places} <= set(partitions_of(settings, topic)):
+                raise UnknownTopic(topic) from None
+            if time.monotonic() > deadline:
+                raise ReadingFailed(f"cannot ask for the offsets of {topic}: {error.str()}") from None
+            time.sleep(_ASK_AGAIN_S)  # no leader now: a broker restarts, or the topic is a moment old
+
+
+def read_to_end(
+    settings: ClientSettings,
+    topic: str,
+    partitions: Iterable[int],
+    start_offsets: Mapping[int, int],
+    *,
+    ends: Mapping[int, int] | None = None,
+    read_committed: bool = True,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Iterator[Message]:
+    """The records of some partitions from where each starts up to its end; in order within a partition.
+
+    The ends are pinned by the call itself, before any record is asked for.
+
+    Args:
+        settings: of the clients.
+        topic: one topic.
+        partitions: of that topic.
+        start_offsets: by partition; one that is not named starts at its first record.
+        ends: exclusive, by partition, when they are pinned already; else the high watermarks of now.
+        read_committed: leave out what was aborted, and wait for what is undecided.
+        should_stop: asked some times a second, also while nothing comes; True ends the reading with ReadingStopped.
+
+    Raises:
+        BrokerUnreachable, UnknownTopic, ReadingFailed: by the call, when the ends cannot be asked for.
+        RecordsGone, ReadingFailed, ReadingStopped: while it is read. A broker that is away for a while is waited for.
+    """
+    partitions = list(partitions)
+    pinned = dict(ends) if ends is not None else high_watermarks(settings, topic, partitions)
+    starts = first_offsets(settings, topic, [each for each in partitions if each not in start_offsets])
+    starts |= {partition: start_offsets[partition] for partition in partitions if partition in start_offsets}
+    return _read(settings, topic, starts, pinned, read_committed=read_committed, should_stop=should_stop)
+
+
+def _read(
+    settings: ClientSettings,
+    topic: str,
+    starts: Mapping[int, int],
+    ends: Mapping[int, int],
+    *,
+    read_committed: bool,
+    should_stop: Callable[[], bool],
+) -> Iterator[Message]:
+    unread = {partition: end for partition, end in ends.items() if starts[partition] < end}
+    if not unread:
+        return
+    patience = _Patience(topic)
+    reader = consumer(settings, group=None, read_committed=read_committed, partition_eof=True)
+    try:
+        reader.assign([TopicPartition(topic, partition, starts[partition]) for partition in unread])
+        while unread:
+            if should_stop():
+                raise ReadingStopped
+            for message in reader.consume(_BATCH, _BATCH_WAIT_S):
+                partition, offset = place(message)
+                end = unread.get(partition)
+                if end is None:
+                    continue  # fetched before the pause below took hold
+                if message.error() is None:
+                    patience.renew()
+                    if offset < end:
+                        yield message
+                    offset += 1
+                else:
+                    raise_unless_end(message)
+                if offset >= end:
+                    del unread[partition]
+                    reader.pause([TopicPartition(topic, partition)])
+            patience.say_if_out(unread)
+    finally:
+        reader.close()
+
+
+def place(message: Message) -> tuple[int, int]:
+    """Partition and offset of what a consumer gave, a record or an end of a partition; these always have both."""
+    return cast("tuple[int, int]", (message.partition(), message.offset()))
+
+
+def raise_unless_end(message: Message) -> None:
+    """For a message with an error: nothing for the end of a partition or what passes by itself, else ReadingFailed."""
+    error = cast("KafkaError", message.error())
+    if error.code() == KafkaError._PARTITION_EOF or error.code() in _AWAY or error.retriable():
+        return
+    topic, (partition, _) = message.topic() or "", place(message)
+    if error.code() in (KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE):
+        raise RecordsGone(topic, partition, error.str())
+    if error.code() in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_PARTITION):
+        raise UnknownTopic(topic)
+    raise ReadingFailed(f"cannot read {topic}, partition {partition}: {error.str()}")
+
+
+class _Patience:
+    """Says, once for each time, that nothing has come for long, and what is waited for."""
+
+    def __init__(self, topic: str) -> None:
+        self._topic = topic
+        self.renew()
+
+    def renew(self) -> None:
+        self._until = time.monotonic() + _SAY_AFTER_S
+
+    def say_if_out(self, unread: Mapping[int, int]) -> None:
+        if unread and time.monotonic() > self._until:
+            _log.info("waiting for brokers, or for open transactions to end", topic=self._topic, up_to=dict(unread))
+            self._until = math.inf
