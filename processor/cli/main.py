@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from processor.cli import common, topics
+from processor.cli import common, events, topics, verdicts
 from processor.kafka.errors import BrokerUnreachable, RejectedProperty
 from processor.settings import SettingsError
 
@@ -15,6 +15,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(topics.app, name="topics")
+app.add_typer(verdicts.app, name="verdicts")
+app.command("events")(events.events)
 
 
 def run(arguments: list[str]) -> int:

@@ -8,7 +8,15 @@ import json
 from typing import Any
 
 from processor.verdicts.event import MessageVerdict
-from processor.verdicts.reading import BadField, Refused, verdict_of
+from processor.verdicts.reading import BadField, Refused, found, verdict_of
+
+
+def _no_constant(name: str) -> float:
+    """JSON knows no NaN and no Infinity (RFC 8259, section 6); Python's reader takes them unless told."""
+    raise ValueError(f"{name} is not JSON")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_no_constant)
 
 
 def parse(line: bytes) -> MessageVerdict | Refused:
@@ -26,19 +34,14 @@ def json_object(line: bytes) -> dict[str, Any]:
     reads here, and those that are read are checked one by one.
     """
     try:
-        value = json.loads(line.decode(errors="surrogateescape"), parse_constant=_no_constant)
+        value = _DECODER.decode(line.decode(errors="surrogateescape"))
     except RecursionError:
         raise BadField("line", "is nested too deeply") from None
     except ValueError as error:
         raise BadField("line", "is not JSON", str(error)) from None
     if not isinstance(value, dict):
-        raise BadField("line", "is not a JSON object", value)
+        raise BadField("line", "is not a JSON object", found(value))
     return value
-
-
-def _no_constant(name: str) -> float:
-    """JSON knows no NaN and no Infinity (RFC 8259, section 6); Python's reader takes them unless told."""
-    raise ValueError(f"{name} is not JSON")
 
 
 def line_of(verdict: MessageVerdict) -> bytes:

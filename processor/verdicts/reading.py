@@ -12,14 +12,14 @@ from processor.verdicts.event import InvalidVerdict, MessageVerdict, Verdict
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """An entry that is no verdict. `problem` is one of a small set, so that it can be counted; `found` is what stood there."""
+    """An entry that is no verdict. `problem` is one of a small set, so that it can be counted; `detail` is of this entry."""
 
     field: str
     problem: str
-    found: str = ""
+    detail: str = ""
 
     def __str__(self) -> str:
-        return f"{self.field}: {self.problem}" + (f" (found {self.found})" if self.found else "")
+        return f"{self.field}: {self.problem}" + (f" ({self.detail})" if self.detail else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,21 +42,21 @@ Entry = MessageVerdict | Arrived | Refused | Skipped
 class BadField(ValueError):
     """Raised while an entry is read; the reader of the entry turns it into Refused."""
 
-    def __init__(self, field: str, problem: str, found: object = None) -> None:
-        super().__init__(f"{field}: {problem}")
-        self.refused = Refused(field, problem, "" if found is None else shown(found))
+    def __init__(self, field: str, problem: str, detail: str = "") -> None:
+        super().__init__(f"{field}: {problem}" + (f" ({detail})" if detail else ""))
+        self.refused = Refused(field, problem, detail)
 
 
-def shown(value: object) -> str:
-    """A value as a refusal shows it: as JSON would, short, and safe to print."""
+def found(value: object) -> str:
+    """What stood in a field, as the detail of a refusal: short, and safe to print."""
     text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+    return "found " + (text if len(text) <= 60 else text[:57] + "...")
 
 
 _SYMBOLS = {verdict.name: verdict for verdict in Verdict}
-_OPTIONAL = frozenset({"message_id", "client_ip", "score"})
 FIELDS = frozenset(MessageVerdict.__dataclass_fields__) - {"occurred_at_ms"} | {"occurred_at"}
 """The fields of a verdict as the Avro schema names them."""
+_REQUIRED = FIELDS - {"message_id", "client_ip", "score"}
 
 _SECONDS_UNTIL_MS = 100_000_000_000
 """Below this an integer time is taken for seconds, a common slip: as milliseconds it would lie before March 1973."""
@@ -69,14 +69,13 @@ def verdict_of(record: Mapping[str, object]) -> MessageVerdict | Refused:
     counted byte for byte, and feeders write it so (design, "MessageVerdict").
     """
     try:
-        for field in record:
-            if field not in FIELDS:
-                raise BadField(field, "is not a field of a message verdict")
-        for field in FIELDS - record.keys() - _OPTIONAL:
-            raise BadField(field, "is missing")
+        if not record.keys() <= FIELDS:
+            raise BadField(min(record.keys() - FIELDS), "is not a field of a message verdict")
+        if not record.keys() >= _REQUIRED:
+            raise BadField(min(_REQUIRED - record.keys()), "is missing")
         symbol = text(record, "verdict")
         if symbol not in _SYMBOLS:
-            raise BadField("verdict", "must be one of " + ", ".join(_SYMBOLS), symbol)
+            raise BadField("verdict", "must be one of " + ", ".join(_SYMBOLS), found(symbol))
         return MessageVerdict(
             event_id=text(record, "event_id"),
             occurred_at_ms=epoch_ms(record["occurred_at"]),
@@ -99,12 +98,12 @@ def text(record: Mapping[str, object], field: str) -> str:
     """A string that can be written as UTF-8; raises BadField."""
     value = record[field]
     if type(value) is not str:
-        raise BadField(field, "must be a string", value)
+        raise BadField(field, "must be a string", found(value))
     if not value.isascii():
         try:
             value.encode()
         except UnicodeEncodeError:
-            raise BadField(field, "is not valid UTF-8", value) from None
+            raise BadField(field, "is not valid UTF-8", found(value)) from None
     return value
 
 
@@ -116,7 +115,7 @@ def optional_text(record: Mapping[str, object], field: str) -> str | None:
 def _integer(record: Mapping[str, object], field: str) -> int:
     value = record[field]
     if type(value) is not int:
-        raise BadField(field, "must be an integer", value)
+        raise BadField(field, "must be an integer", found(value))
     return value
 
 
@@ -124,14 +123,14 @@ def _score(value: object) -> float | None:
     if value is None:
         return None
     if type(value) is not int and type(value) is not float:
-        raise BadField("score", "must be a number", value)
+        raise BadField("score", "must be a number", found(value))
     return finite_score(float(value))
 
 
 def finite_score(score: float) -> float:
     """The score, if a four-byte float can hold it; raises BadField."""
     if not -3.4e38 < score < 3.4e38:
-        raise BadField("score", "must be a finite number that a four-byte float can hold", score)
+        raise BadField("score", "must be a finite number that a four-byte float can hold", found(score))
     return score
 
 
@@ -139,17 +138,17 @@ def epoch_ms(value: object, field: str = "occurred_at") -> int:
     """Epoch milliseconds of an integer, an RFC 3339 string or an aware datetime; raises BadField."""
     if type(value) is int:
         if 0 < value < _SECONDS_UNTIL_MS:
-            raise BadField(field, "looks like seconds: write milliseconds since 1970 or an RFC 3339 time", value)
+            raise BadField(field, "looks like seconds: write milliseconds since 1970 or an RFC 3339 time", found(value))
         return value
     if type(value) is str:
         try:
             # RFC 3339 needs a full date and time; what else ISO 8601 allows ("2026W481") is a slip more often than a time.
             value = datetime.fromisoformat(value.upper() if value[10:11] in ("T", "t", " ") else "")
         except ValueError:
-            raise BadField(field, "is not an RFC 3339 time such as 2026-11-24T02:00:00Z", value) from None
+            raise BadField(field, "is not an RFC 3339 time such as 2026-11-24T02:00:00Z", found(value)) from None
     if not isinstance(value, datetime):
-        raise BadField(field, "must be milliseconds since 1970 or an RFC 3339 time", value)
+        raise BadField(field, "must be milliseconds since 1970 or an RFC 3339 time", found(value))
     if value.tzinfo is None:
-        raise BadField(field, "has no time zone: end it with Z or an offset such as +01:00", value.isoformat())
+        raise BadField(field, "has no time zone: end it with Z or an offset such as +01:00", found(value.isoformat()))
     since = value - datetime(1970, 1, 1, tzinfo=UTC)
     return (since.days * 86_400 + since.seconds) * 1000 + since.microseconds // 1000

@@ -16,7 +16,7 @@ from typing import Any
 
 from processor.verdicts.event import InvalidVerdict, MessageVerdict, Verdict
 from processor.verdicts.jsonl import json_object
-from processor.verdicts.reading import Arrived, BadField, Entry, Refused, Skipped, finite_score, text
+from processor.verdicts.reading import Arrived, BadField, Entry, Refused, Skipped, finite_score, found, text
 from processor.verdicts.tenants import Tenants, canonical_domain, domain_of
 
 NO_USER = "no authenticated user"
@@ -67,7 +67,7 @@ def parse(line: bytes, reading: Reading, arrived_ms: int) -> Entry:
         tenant = reading.tenants.of_sender(sender)
         if tenant is None:
             raise BadField(
-                "user", "has no domain, so that its tenant is not known: name one for `*` in --tenants", sender
+                "user", "has no domain, so that its tenant is not known: name one for `*` in --tenants", found(sender)
             )
         internal, external = _recipients(posted, reading.tenants, tenant, domain_of(sender))
         time = posted.get("time")
@@ -125,11 +125,11 @@ def _recipients(posted: Mapping[str, Any], tenants: Tenants, tenant: str, sender
     if recipients in (None, "unknown", {}):  # an empty Lua table can come out as an object
         return 0, 0
     if not isinstance(recipients, list):
-        raise BadField("rcpt", "must be a list of addresses", recipients)
+        raise BadField("rcpt", "must be a list of addresses", found(recipients))
     internal = 0
     for recipient in recipients:
         if type(recipient) is not str:
-            raise BadField("rcpt", "must be a list of addresses", recipient)
+            raise BadField("rcpt", "must be a list of addresses", found(recipient))
         _, at, domain = recipient.rpartition("@")
         internal += bool(at) and tenants.is_internal(canonical_domain(domain), tenant, sender_domain)
     return internal, len(recipients) - internal
@@ -144,7 +144,7 @@ def _verdict(posted: Mapping[str, Any]) -> Verdict:
     symbols = posted.get("symbols")
     for symbol in symbols if isinstance(symbols, list) else ():
         if not isinstance(symbol, dict) or type(name := symbol.get("name")) is not str:
-            raise BadField("symbols", "must be a list of objects with a name", symbol)
+            raise BadField("symbols", "must be a list of objects with a name", found(symbol))
         if _is_virus(name, symbol):
             return Verdict.MALWARE
         phishing = phishing or _is_phishing(name, symbol)
@@ -179,11 +179,11 @@ def _number(field: str, value: object) -> float:
         try:
             value = float(value)
         except ValueError:
-            raise BadField(field, "must be a number", value) from None
+            raise BadField(field, "must be a number", found(value)) from None
     if type(value) is not int and type(value) is not float:
-        raise BadField(field, "must be a number", value)
+        raise BadField(field, "must be a number", found(value))
     if not -1e15 < value < 1e15:
-        raise BadField(field, "is out of range", value)
+        raise BadField(field, "is out of range", found(value))
     return float(value)
 
 

@@ -1,6 +1,7 @@
 """From settings to what the adapters take: the adapters do not know the settings, nor each other."""
 
 from processor.kafka.clients import ClientSettings
+from processor.kafka.registry import Registry
 from processor.kafka.topics import DAY_MS, HOUR_MS, TopicNames, TopicShape
 from processor.settings import Settings
 
@@ -31,4 +32,18 @@ def topic_shape(settings: Settings) -> TopicShape:
         verdict_retention_ms=topics.verdict_retention_hours * HOUR_MS,
         event_retention_ms=topics.event_retention_days * DAY_MS,
         replication=topics.replication,
+    )
+
+
+def registry(settings: Settings) -> Registry | None:
+    """The schema registry, to be closed by the caller; None when records carry their schema's fingerprint instead."""
+    chosen = settings.schema_registry
+    if chosen.url is None:
+        return None
+    return Registry(
+        chosen.url,
+        user=chosen.user,
+        password=None if chosen.password is None else chosen.password.get_secret_value(),
+        ca_file=chosen.ca_file,
+        auto_register=chosen.auto_register,
     )

@@ -276,7 +276,7 @@ def test_raw_bytes_in_a_field_that_nobody_needs_do_no_harm() -> None:
     line = json.dumps({**BASE, "subject": "Gr??e"}).encode().replace(b"??", b"\xfc\xdf")
     assert _verdict(parse(line, Reading(), ARRIVED_MS)).sender == "ann@org.test"
     in_user = json.dumps({**BASE, "user": "?@org.test"}).encode().replace(b"?", b"\xfc")
-    assert parse(in_user, Reading(), ARRIVED_MS) == Refused("user", "is not valid UTF-8", "'\\udcfc@org.test'")
+    assert parse(in_user, Reading(), ARRIVED_MS) == Refused("user", "is not valid UTF-8", "found '\\udcfc@org.test'")
 
 
 @given(st.dictionaries(st.sampled_from([*BASE, "qid", "host"]), st.recursive(
