@@ -166,17 +166,27 @@ class DetectorSettings(_Section):
 
 
 class NotifierSettings(_Section):
-    """The worker that tells people."""
+    """The worker that tells people. `slot` is its fixed name (a stateful set's pod, a systemd instance)."""
 
     group: Name = "senderwatch-notifier"
     slot: Name | None = None
     policies: Path | None = None
     outbox: Path | None = None
+    """A folder that takes the mails instead of the mail server."""
     sender_address: Address = "senderwatch@localhost"
+    """Nobody reads it, and the mails say so."""
+    sender_name: str = "Outbound spam protection"
     message_id_domain: Domain = "senderwatch.invalid"
     console_url: WebUrl | None = None
+    """Where an admin can lift a block himself; without one the mails name support alone."""
     support_contact: str | None = None
-    max_connections: Annotated[int, Field(ge=1, le=100)] = 4
+    operators: tuple[Address, ...] = ()
+    """Who is told when the brake holds blocks back."""
+    max_connections: Annotated[int, Field(ge=1, le=100)] = 10
+    max_connections_per_domain: Annotated[int, Field(ge=1, le=100)] = 3
+    """So that a domain whose addresses answer slowly leaves room for all others."""
+    shutdown_timeout_s: Annotated[float, Field(gt=0, le=300)] = 10.0
+    """How long mails under way may take to end when the worker is told to."""
 
 
 class SmtpSettings(_Login):

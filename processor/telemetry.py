@@ -83,11 +83,31 @@ STREAM_TIME = _metric(
 SENDERS = _metric("senders", Kind.GAUGE, "Senders with state in memory.", labels=("partition",))
 
 # The notifier
-MAILS = _metric("mails", Kind.COUNTER, "Outcomes of mails for each recipient.", labels=("outcome",))
-REPEATED_MAILS = _metric(
-    "repeated_mails", Kind.COUNTER, "Mails sent again because their first outcome is unknown.", labels=("cause",)
+NOTIFIED_EVENTS = _metric(
+    "notified_events",
+    Kind.COUNTER,
+    "Events of sender-restrictions taken up by the notifier; `skipped` tells nobody, `unreadable` is a fault.",
+    labels=("kind",),
 )
-MAILS_PENDING = _metric("mails_pending", Kind.GAUGE, "Notifications that wait for their digest or their next try.")
+MAILS = _metric(
+    "mails",
+    Kind.COUNTER,
+    "Attempts to deliver a mail to one recipient: accepted, deferred, rejected (5xx), unanswered, given_up, broken_off.",
+    labels=("outcome",),
+)
+REPEATED_MAILS = _metric(
+    "repeated_mails",
+    Kind.COUNTER,
+    "Mails tried again that may have arrived before: no reply to the final dot (no_reply), or another worker, or this "
+    "one before a restart, may have sent them without recording it (taken_over).",
+    labels=("cause",),
+)
+UNTOLD = _metric("untold_notifications", Kind.COUNTER, "Notifications that reached nobody: look at the log.")
+DIGESTS_OPEN = _metric("digests_open", Kind.GAUGE, "Notifications that further accounts may still join.")
+MAILS_PENDING = _metric("mails_pending", Kind.GAUGE, "Mails, by recipient, that wait to be sent or tried again.")
+LEDGER_FAILURES = _metric(
+    "notifier_commit_failures", Kind.COUNTER, "Notifier transactions that did not go through; nothing is lost by one."
+)
 
 
 class Metrics:
