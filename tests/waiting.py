@@ -7,7 +7,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def wait_until(condition: Callable[[], T], what: str, timeout_s: float = 20.0) -> T:
+def wait_until(condition: Callable[[], T | None], what: str, timeout_s: float = 20.0) -> T:
     """The first true value that `condition` gives; AssertionError that names `what` when there is none in time."""
     deadline = time.monotonic() + timeout_s
     while not (value := condition()):
