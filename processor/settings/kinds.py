@@ -1,0 +1,70 @@
+"""The kinds of values that settings take, each checked with a message that says what is expected."""
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator
+
+
+def _property_values(value: object) -> object:
+    """Librdkafka properties as strings by their dotted names, as TOML tables and environment variables can give them.
+
+    TOML reads an unquoted `sasl.username = "x"` as a table in a table; a variable's name cannot hold a dot, so there
+    SASL_USERNAME stands for sasl.username (no librdkafka property that takes a string has an underscore).
+    """
+    return dict(_flattened(value, "")) if isinstance(value, Mapping) else value
+
+
+def _flattened(table: Mapping[str, Any], path: str) -> Iterator[tuple[str, object]]:
+    for name, value in table.items():
+        dotted = f"{path}{name.replace('_', '.')}"
+        if isinstance(value, Mapping):
+            yield from _flattened(value, f"{dotted}.")
+        elif isinstance(value, bool):
+            yield dotted, str(value).lower()
+        else:
+            yield dotted, str(value)
+
+
+def _matching(pattern: str, expected: str) -> AfterValidator:
+    """A check of the whole text whose message says in words what is expected."""
+
+    def check(value: str) -> str:
+        if not re.fullmatch(pattern, value):
+            raise ValueError(f"expected {expected}")
+        return value
+
+    return AfterValidator(check)
+
+
+def secret_in(path: Path) -> str:
+    """The content of a file that holds one secret, without the line end that editors add."""
+    try:
+        return path.read_text("utf-8").rstrip("\r\n")
+    except OSError as error:
+        raise ValueError(f"cannot read {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ValueError(f"{path} is not UTF-8 text") from None
+
+
+def _readable(path: Path) -> Path:
+    secret_in(path)
+    return path
+
+
+def contents_of(files: dict[str, str]) -> dict[str, str]:
+    """The value that each file holds, in place of its path."""
+    return {name: secret_in(Path(path)) for name, path in files.items()}
+
+
+Properties = Annotated[dict[str, str], BeforeValidator(_property_values)]
+SecretFile = Annotated[Path, AfterValidator(_readable)]
+Name = Annotated[str, _matching(r"[a-zA-Z0-9._-]{1,200}", "letters, digits, '.', '_' and '-'")]
+Servers = Annotated[str, _matching(r"[^\s,/@]+:\d+(,[^\s,/@]+:\d+)*", "HOST:PORT, or several with commas between")]
+Prefix = Annotated[str, _matching(r"[a-zA-Z0-9._-]{0,150}", "letters, digits, '.', '_' and '-', 150 at most")]
+RegistryUrl = Annotated[str, _matching(r"(https?|mock)://[^\s@]+", "http(s)://HOST..., user and password apart")]
+WebUrl = Annotated[str, _matching(r"https?://[^\s@]+", "http(s)://HOST...")]
+Address = Annotated[str, _matching(r"[^\s@<>]+@[^\s@<>]+", "a mail address, local@domain")]
+Domain = Annotated[str, _matching(r"[A-Za-z0-9.-]+", "a domain name")]
