@@ -1,0 +1,64 @@
+"""Compiles all kernels into Numba's cache, so that a worker's first batch finds them there.
+
+`python -m processor.workers.warming` is for the making of an image (deploy/Containerfile): it decides on a few made-up
+records, writes what changed and restores from it, as a worker does.
+"""
+
+import numpy as np
+
+from processor import avro
+from processor.detection.changes import Sweep, apply, rebuild, touched
+from processor.detection.engine import Engine
+from processor.detection.windows import DAY_MS
+from processor.policies.policy import PolicySet
+from processor.restrictions.events import RestrictionEvent
+from processor.verdicts.batches import RECORD, Decoder
+from processor.verdicts.event import MessageVerdict, Verdict
+
+_SPAM_COUNT = 11
+"""One more than the built-in policy lets pass in an hour."""
+
+
+class _NoWriters:
+    """Every record here is written in our own schema."""
+
+    def current_id(self, payload: bytes) -> int | None:  # noqa: ARG002 - the protocol's parameter
+        return None
+
+    def body(self, payload: bytes) -> bytes:  # noqa: ARG002 - the protocol's parameter
+        raise avro.UndecodableRecord(avro.Undecodable.UNKNOWN_SCHEMA)
+
+
+def warm() -> list[RestrictionEvent]:
+    """A sender is blocked, and free again two days later; state is written and restored. Returns these events."""
+    engine, decoder = _engine(), Decoder(_NoWriters(), seed=1)
+    times_ms = [DAY_MS + n for n in range(_SPAM_COUNT)] + [3 * DAY_MS]
+    payloads = [_payload(n, time_ms) for n, time_ms in enumerate(times_ms)]
+    offsets = np.arange(len(payloads), dtype=np.int64)
+    events = engine.take(decoder.batch(payloads, offsets, np.array(times_ms, np.int64)))
+    restored = _engine()
+    for chunk in [*touched(engine), *Sweep().slice(engine, 100)]:
+        apply(restored, chunk)
+    rebuild(restored, engine.stream_time_ms, engine.brake)
+    return events
+
+
+def _engine() -> Engine:
+    return Engine("message-verdicts", 0, 1, PolicySet(), seed=1)
+
+
+def _payload(number: int, occurred_at_ms: int) -> bytes:
+    verdict = MessageVerdict(
+        event_id=str(number),
+        occurred_at_ms=occurred_at_ms,
+        tenant_id="tenant",
+        sender="sender@example.org",
+        internal_recipients=0,
+        external_recipients=1,
+        verdict=Verdict.SPAM,
+    )
+    return avro.single_object_prefix(RECORD) + avro.encode_body(RECORD, verdict.to_record())
+
+
+if __name__ == "__main__":
+    warm()
