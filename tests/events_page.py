@@ -1,6 +1,7 @@
 """docs/events.md, made from the schemas: `python -m tests.events_page` writes it, a test holds it to them."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +9,20 @@ from processor import avro
 
 PAGE = Path(__file__).parents[1] / "docs" / "events.md"
 
+FOR_OTHERS = (
+    "MessageVerdict",
+    "RestrictionCommand",
+    "SenderBlocked",
+    "SenderUnblocked",
+    "SenderAlerted",
+    "CommandRefused",
+)
+"""What others write for senderwatch or read from it; all other records are its own."""
+
 INTRODUCTION = """\
 # Events
 
-Every record that senderwatch reads or writes for others, field by field. This page is made from `schemas/*.avsc`
+Every record that senderwatch reads or writes, field by field. This page is made from `schemas/*.avsc`
 (`python -m tests.events_page`); the schemas are the contract. They only ever change so that old readers read new data
 and new readers old data, and each released version stays in `schemas/released/`. How to subscribe:
 [subscribing.md](subscribing.md).
@@ -20,9 +31,22 @@ Times are UTC, in milliseconds since 1970 (`timestamp-millis`). A type with `?` 
 """
 
 
+INTERNAL = """
+# Internal records
+
+What senderwatch keeps in Kafka for itself and for audits. The same promise holds for them, since a newer version has
+to read what an older one wrote; but they may be replaced by others, so build nothing on them.
+"""
+
+
 def page() -> str:
     """The whole page."""
-    return INTRODUCTION + "".join(_record_section(json.loads(avro.raw_schema(name))) for name in avro.names())
+    own = [name for name in avro.names() if name not in FOR_OTHERS]
+    return INTRODUCTION + _sections(FOR_OTHERS) + INTERNAL + _sections(own)
+
+
+def _sections(names: Iterable[str]) -> str:
+    return "".join(_record_section(json.loads(avro.raw_schema(name))) for name in names)
 
 
 def _record_section(schema: dict[str, Any]) -> str:

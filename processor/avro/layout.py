@@ -16,6 +16,8 @@ Check = Callable[[bytes, int], int]
 """Gives the offset after the value that starts at an offset."""
 
 _INT_RANGE = range(-(2**31), 2**31)
+_LENGTHS = range(2**31)
+"""Longer than any Kafka record; beyond it a length is nonsense, and below it the record may be cut off."""
 
 
 def _long(body: bytes, at: int) -> tuple[int, int]:
@@ -70,7 +72,7 @@ def _check_boolean(body: bytes, at: int) -> int:
 def _span(body: bytes, at: int) -> tuple[int, int]:
     """Where a length-prefixed value starts and ends."""
     length, start = _long(body, at)
-    if length < 0:
+    if length not in _LENGTHS:
         raise UndecodableRecord(Undecodable.BAD_LENGTH, f"{length} bytes")
     if length > len(body) - start:
         raise UndecodableRecord(Undecodable.TRUNCATED, f"{len(body) - start} bytes left, {length} needed")

@@ -187,7 +187,8 @@ def test_any_bytes_are_a_verdict_or_refused(body: bytes) -> None:
         ("string", "01", Undecodable.BAD_LENGTH),  # -1
         ("string", "04ff41", Undecodable.INVALID_UTF8),
         ("string", "06eda080", Undecodable.INVALID_UTF8),  # a surrogate
-        ("string", "fe" + "ff" * 8 + "01" + "41", Undecodable.TRUNCATED),  # a length of 2**63 - 1
+        ("string", "fe" + "ff" * 8 + "01" + "41", Undecodable.BAD_LENGTH),  # 2**63 - 1
+        ("string", "fe" + "ff" * 3 + "0f" + "41", Undecodable.TRUNCATED),  # 2**31 - 1
         ("bytes", "03", Undecodable.BAD_LENGTH),  # -2
         (["null", "int"], "04", Undecodable.BAD_UNION_INDEX),
         (["null", "int"], "01", Undecodable.BAD_UNION_INDEX),  # -1: fastavro would take the last branch

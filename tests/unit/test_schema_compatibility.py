@@ -8,7 +8,7 @@ from typing import Any
 
 import fastavro
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from processor import avro, resources
@@ -58,6 +58,7 @@ def test_every_default_is_of_its_fields_type(name: str) -> None:
     assert invalid_defaults(avro.raw_schema(name)) == []
 
 
+@settings(max_examples=20)
 @given(data=st.data())
 @pytest.mark.parametrize(("name", "version"), EVERY_RELEASE)
 def test_records_survive_between_a_released_version_and_today(name: str, version: int, data: st.DataObject) -> None:
@@ -220,6 +221,7 @@ def reword_doc(schema: Json) -> None:
     schema["doc"] = "Something else."
 
 
+@settings(max_examples=20)
 @given(data=st.data())
 @pytest.mark.parametrize("name", ["MessageVerdict", "SenderBlocked"])
 @pytest.mark.parametrize(
