@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Locks pyproject.toml's dependencies: `lock.sh UV`. dev.txt first; runtime.txt then takes the same versions.
+# Locks pyproject.toml's dependencies: `lock.sh UV`. dev.txt first; the others take the same versions.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 uv=$1
@@ -7,10 +7,11 @@ constraints=$(mktemp)
 trap 'rm -f "$constraints"' EXIT
 
 compile() {
-    "$uv" pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+    "$uv" pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
         --no-annotate --no-header --upgrade --quiet "$@" >/dev/null
 }
 
-compile --extra dev --output-file requirements/dev.txt
+compile pyproject.toml --extra dev --output-file requirements/dev.txt
 sed 's/ \\$//; /--hash/d' requirements/dev.txt >"$constraints"
-compile --constraints "$constraints" --output-file requirements/runtime.txt
+compile pyproject.toml --constraints "$constraints" --output-file requirements/runtime.txt
+printf 'build\nhatchling\n' | compile - --constraints "$constraints" --output-file requirements/build.txt
