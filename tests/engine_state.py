@@ -29,6 +29,7 @@ def state_of(engine: Engine) -> dict[str, Any]:
             "counts_from": 0 if is_late(pane_of(counts_from_ms), pane) else counts_from_ms,
             "alerted": int(sender.alerted) if sender.alerted_day == day_of(now_ms) else 0,
             "restriction": engine.restrictions.get(s),
+            "counts_from_offset": 0 if is_late(pane_of(counts_from_ms), pane) else engine.releases.get(s, 0),
             "blocks": [at for at in engine.blocks.get(s, []) if at >= now_ms - HISTORY_MS],
         }
         if any(known.values()):

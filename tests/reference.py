@@ -77,9 +77,7 @@ class Reference:
         until = block.blocked_until_ms
         assert until is not None
         self.senders[block.sender].restart(until)
-        return SenderUnblocked(
-            block.block_id, block.tenant_id, block.sender, UnblockReason.EXPIRED, until, position
-        )
+        return SenderUnblocked(block.block_id, block.tenant_id, block.sender, UnblockReason.EXPIRED, until, position)
 
     def exceeded(self, hour: WindowCounters, day: WindowCounters) -> list[tuple[str, int, float]]:
         percent = 100.0 * day.spam_messages / day.messages

@@ -16,7 +16,7 @@ from processor.detection.layout import GRANULE, Table
 from processor.detection.senders import enter_sender, forget_name, name_hash, store_name
 from processor.detection.windows import DAY_PANES, pane_of
 from processor.restrictions.events import SenderBlocked
-from processor.types import Bytes, Int64s
+from processor.types import Bytes, Flags, Int64s
 
 CELLS_A_CHUNK = 16_384
 SENDERS_A_CHUNK = 8_192
@@ -36,16 +36,17 @@ class CellValues:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What is remembered of a sender besides counts; None and empty for one who has nothing of it."""
+    """What is remembered of a sender besides counts; None, empty and 0 for one who has nothing of it."""
 
     sender: int
     restriction: SenderBlocked | None
     blocks: tuple[int, ...]
+    counts_from_offset: int
 
 
 @dataclass(frozen=True, slots=True)
 class SenderValues:
-    """What some senders are now; `kept` has those of them who have a restriction or a history. Without a name: gone."""
+    """What some senders are now. Without a name: gone. `kept` has those who have a restriction, a history or a release."""
 
     numbers: Int64s
     name_lengths: Int64s
@@ -70,6 +71,12 @@ def touched(engine: Engine) -> Iterator[Chunk]:
     state.touched_cells = 0
     yield from _sender_chunks(engine, senders)
     yield from _cell_chunks(table, cells)
+
+
+def remembered(engine: Engine) -> Iterator[SenderValues]:
+    """All senders of whom something besides counts is remembered."""
+    kept = engine.table.senders["kept"][: int(engine.table.state[0].sender_top)]
+    yield from _sender_chunks(engine, np.flatnonzero(kept))
 
 
 @dataclass(slots=True)
@@ -129,9 +136,9 @@ def _sender_chunks(engine: Engine, numbers: Int64s) -> Iterator[SenderValues]:
             table.names[at:upto].tobytes() for at, upto in zip(places.tolist(), name_ends.tolist(), strict=True)
         )
         kept = tuple(
-            Kept(s, engine.restrictions.get(s), tuple(engine.blocks.get(s, ())))
+            Kept(s, engine.restrictions.get(s), tuple(engine.blocks.get(s, ())), engine.releases.get(s, 0))
             for s in chosen[rows["kept"] != 0].tolist()
-            if s in engine.restrictions or s in engine.blocks
+            if s in engine.restrictions or s in engine.blocks or s in engine.releases
         )
         yield SenderValues(
             numbers=chosen,
@@ -160,15 +167,18 @@ def apply(engine: Engine, chunk: Chunk) -> None:
     table.senders["alerted_day"][chunk.numbers] = chunk.alerted_days
     table.senders["alerted"][chunk.numbers] = chunk.alerted
     state.sender_top = max(int(state.sender_top), int(chunk.numbers.max(initial=0)) + 1)
-    if engine.restrictions or engine.blocks:
+    if engine.restrictions or engine.blocks or engine.releases:
         for s in chunk.numbers.tolist():
             engine.restrictions.pop(s, None)
             engine.blocks.pop(s, None)
+            engine.releases.pop(s, None)
     for kept in chunk.kept:
         if kept.restriction is not None:
             engine.restrictions[kept.sender] = kept.restriction
         if kept.blocks:
             engine.blocks[kept.sender] = list(kept.blocks)
+        if kept.counts_from_offset:
+            engine.releases[kept.sender] = kept.counts_from_offset
 
 
 def rebuild(engine: Engine, stream_time_ms: int, brake: Iterable[int]) -> None:
@@ -215,7 +225,7 @@ def _place_names(table: Table, numbers: Int64s, lengths: Int64s, names: Bytes) -
 
 
 @compiled
-def _settle_senders(table: Table, has_cells: Bytes) -> None:
+def _settle_senders(table: Table, has_cells: Flags) -> None:
     """Make senders of whom something is left findable, and free the numbers of all others."""
     state = table.state[0]
     for s in range(1, len(has_cells)):

@@ -6,6 +6,7 @@ What is told and kept depends on the records, the policies and their order alone
 
 import heapq
 from collections import deque
+from typing import cast
 
 import numpy as np
 
@@ -66,6 +67,8 @@ class Engine:
         self.restrictions: dict[int, SenderBlocked] = {}
         self.blocks: dict[int, list[int]] = {}
         """When each sender was blocked in the last 30 days, epoch milliseconds."""
+        self.releases: dict[int, int] = {}
+        """The first offset that counts of each sender who was released in the last day."""
         self.brake: deque[int] = deque()
         """The panes in which blocks by a limit and holds fell, oldest first."""
         self._expiries: list[tuple[int, str, int]] = []
@@ -115,15 +118,16 @@ class Engine:
                 )
             )
             del self.restrictions[s]
-            self._start_at_zero(s, until_ms)
+            self._start_at_zero(s, until_ms, position.offset)
         if now_ms >= self._midnight_ms:
             self.forget(now_ms)
         self.set_wake()
         return events
 
-    def _start_at_zero(self, s: int, from_ms: int) -> None:
-        """Take the sender's counts away; only what occurs from `from_ms` on counts again."""
+    def _start_at_zero(self, s: int, from_ms: int, from_offset: int) -> None:
+        """Take the sender's counts away; of what stands at `from_offset` or later, only what occurs from `from_ms` on counts."""
         drop_cells(self.table, s)
+        self.releases[s] = from_offset
         sender = self.table.senders[s]
         sender.restricted = 0
         sender.counts_from_ms = from_ms
@@ -188,7 +192,7 @@ class Engine:
         if not told:
             events.append(self._alerted(s, policy, k, Cause.BRAKE, record, position))
             self._mark_alerted(s, _BRAKE_BIT)
-        self._start_at_zero(s, self.stream_time_ms)
+        self._start_at_zero(s, self.stream_time_ms, position.offset + 1)
         return events
 
     def _mark_alerted(self, s: int, bits: int) -> None:
@@ -223,8 +227,7 @@ class Engine:
         observed = float(counting.observed(self.table, self.limits, s, k))
         if limit.percent:
             observed = 100.0 * observed / (hour if limit.window == "hour" else day).messages
-        bound = policy.limits[limit.name]
-        assert bound is not None, "a limit that does not apply cannot be exceeded"
+        bound = cast("float", policy.limits[limit.name])  # one that is None is never exceeded
         start_ms, end_ms = window_ms(self.stream_time_ms, HOUR_PANES if limit.window == "hour" else DAY_PANES)
         return Evidence(
             policy=policy.name,
@@ -275,6 +278,7 @@ class Engine:
             sender = self.table.senders[s]
             if sender.counts_from_ms and is_late(pane_of(int(sender.counts_from_ms)), pane):
                 sender.counts_from_ms = 0
+                self.releases.pop(s, None)
             alerted_today = sender.alerted and sender.alerted_day == today
             if not (sender.counts_from_ms or alerted_today or s in self.restrictions or s in self.blocks):
                 sender.kept = 0

@@ -6,7 +6,7 @@ few senders takes little memory. All pages start as zeros, therefore slot 0 of s
 """
 
 import mmap
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -23,9 +23,10 @@ GRANULE = 16
 NAME_CLASSES = 128
 """Free lists of names: one for each number of granules up to 64, beyond that one for each power of two."""
 
+Scalar = TypeVar("Scalar", bound=np.generic)
+
 COUNTERS = ("messages", "spam_messages", "internal_recipients", "external_recipients")
 MESSAGES, SPAM_MESSAGES, INTERNAL, EXTERNAL = range(4)
-
 
 
 def _record(fields: list[tuple[str, str]]) -> np.dtype[np.void]:
@@ -110,7 +111,7 @@ class Table(NamedTuple):
     touched_senders: Uint32s  # (SENDERS_MAX,)
 
 
-def _reserve(dtype: np.dtype[np.generic], *shape: int) -> npt.NDArray[np.generic]:
+def _reserve(dtype: np.dtype[Scalar], *shape: int) -> npt.NDArray[Scalar]:
     size = int(np.prod(shape)) * dtype.itemsize
     pages = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | _MAP_NORESERVE)
     return np.frombuffer(pages, dtype=dtype).reshape(shape)

@@ -80,9 +80,7 @@ def _bucket(table: Table, h: int) -> int:
     state = table.state[0]
     size = 1 << state.bucket_level
     bucket = h & (size - 1)
-    if bucket < state.bucket_split:
-        bucket = h & (2 * size - 1)
-    return bucket
+    return bucket if bucket >= state.bucket_split else h & (2 * size - 1)
 
 
 @compiled
@@ -104,9 +102,8 @@ def find_sender(table: Table, buffer: Bytes, start: int, length: int, h: int) ->
     s = np.int64(table.buckets[_bucket(table, h)])
     while s != 0:
         sender = table.senders[s]
-        if sender.hash == h and sender.name_length == length:
-            if _same_name(table, s, buffer, start, length):
-                return s
+        if sender.hash == h and sender.name_length == length and _same_name(table, s, buffer, start, length):
+            return s
         s = np.int64(sender.chain)
     return 0
 

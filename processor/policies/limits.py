@@ -27,7 +27,9 @@ LIMITS = (
     Limit("spam_messages_per_day", "day", SPAM_MESSAGES, SPAM_MESSAGES, 30, "spam messages"),
     Limit("spam_percent_per_day", "day", SPAM_MESSAGES, SPAM_MESSAGES, 50, "% of the messages", percent=True),
     Limit("external_recipients_per_hour", "hour", EXTERNAL_RECIPIENTS, EXTERNAL_RECIPIENTS, 500, "external recipients"),
-    Limit("internal_recipients_per_hour", "hour", INTERNAL_RECIPIENTS, INTERNAL_RECIPIENTS, 1000, "internal recipients"),
+    Limit(
+        "internal_recipients_per_hour", "hour", INTERNAL_RECIPIENTS, INTERNAL_RECIPIENTS, 1000, "internal recipients"
+    ),
     Limit("recipients_per_day", "day", INTERNAL_RECIPIENTS, EXTERNAL_RECIPIENTS, 1000, "recipients"),
 )
 LIMIT_NAMES = tuple(limit.name for limit in LIMITS)

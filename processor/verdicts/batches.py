@@ -1,8 +1,8 @@
 """Payloads to a batch: the compiled decoder for our own schema, a slow path for any other that resolves to it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, cast
 
 import numpy as np
 
@@ -55,7 +55,9 @@ class Batch:
     values: Sequence[bytes | None]
     offsets: Int64s
     timestamps_ms: Int64s
-    buffer: Bytes
+    given_bytes: bytes  # the values as they came, joined
+    given_starts: Int64s  # (rows + 1,)
+    buffer: Bytes  # the values as they were decoded: the same, but for rows of another schema, written anew in ours
     starts: Int64s  # (rows + 1,) row i is buffer[starts[i]:starts[i + 1]]
     columns: Columns
 
@@ -98,25 +100,25 @@ class Decoder:
     def _decoded(self, values: Sequence[bytes | None], offsets: Int64s, timestamps_ms: Int64s) -> Batch:
         statuses = self._columns.status[: len(values)]
         statuses[:] = status.OK
+        present = cast("Sequence[bytes]", values)
         try:
-            joined = b"".join(values)  # type: ignore[arg-type]  # a null value is rare, and found by the error
-        except TypeError:
+            joined = b"".join(present)
+        except TypeError:  # a null value is rare: not looked for before
             statuses[[row for row, value in enumerate(values) if value is None]] = status.NULL_VALUE
-            values = [value or b"" for value in values]
-            joined = b"".join(values)  # type: ignore[arg-type]
+            present = [value or b"" for value in values]
+            joined = b"".join(present)
         starts = np.zeros(len(values) + 1, np.int64)
-        np.cumsum(np.fromiter(map(len, values), np.int64, len(values)), out=starts[1:])  # type: ignore[arg-type]
+        np.cumsum(np.fromiter(map(len, present), np.int64, len(present)), out=starts[1:])
         buffer = np.frombuffer(joined, np.uint8)
         decode(buffer, starts, timestamps_ms, self._known_ids, self._fingerprint, self._seed, self._columns)
-        return Batch(values, offsets, timestamps_ms, buffer, starts, self._columns)
+        return Batch(values, offsets, timestamps_ms, joined, starts, buffer, starts, self._columns)
 
     def _with_others(self, batch: Batch, others: Int64s) -> Batch:
         """The batch with the rows of other schemas written anew in ours, so that one decoder judges them all."""
         values = list(batch.values)
         refused: dict[int, int] = {}
         for row in others.tolist():
-            payload = values[row]
-            assert payload is not None
+            payload = cast("bytes", values[row])
             try:
                 current = self._writers.current_id(payload)
                 if current is None:
@@ -128,4 +130,4 @@ class Decoder:
         again = self._decoded(values, batch.offsets, batch.timestamps_ms)
         for row, code in refused.items():
             self._columns.status[row] = code
-        return Batch(batch.values, batch.offsets, batch.timestamps_ms, again.buffer, again.starts, self._columns)
+        return replace(batch, buffer=again.buffer, starts=again.starts)

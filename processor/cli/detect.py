@@ -1,0 +1,93 @@
+"""`senderwatch detect`: the worker that counts and blocks."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from processor.cli.common import (
+    EXIT_FAILED,
+    BootstrapServers,
+    CommandFailed,
+    Config,
+    KafkaProperties,
+    LogLevel,
+    TopicPrefix,
+    prepare,
+)
+from processor.cli.signals import stop_on_signals
+from processor.detection.engine import TableFull
+from processor.kafka.changelog import RestoreFailed
+from processor.kafka.reading import ReadingFailed
+from processor.kafka.registry import RegistryAway, RegistryRefused
+from processor.kafka.transactions import Fenced, TransactionImpossible
+from processor.workers.detect import WrongTopics
+from processor.workers.detecting import detect_until
+
+FAILURES = (
+    Fenced,
+    ReadingFailed,
+    RegistryAway,
+    RegistryRefused,
+    RestoreFailed,
+    TableFull,
+    TransactionImpossible,
+    WrongTopics,
+)
+
+
+def detect(
+    once: Annotated[
+        bool, typer.Option("--once", help="Take up what there is now, and end. The clock lifts no block.")
+    ] = False,
+    policies: Annotated[
+        Path | None,
+        typer.Option("--policies", metavar="FILE", help="Limits, action and contacts in YAML; else the built-in ones."),
+    ] = None,
+    group: Annotated[str | None, typer.Option("--group", help="Consumer group of the workers.")] = None,
+    slot: Annotated[
+        str | None,
+        typer.Option(
+            "--slot",
+            metavar="NAME",
+            help="This worker's fixed name (a stateful set's pod, a systemd instance): a restart takes over at once.",
+        ),
+    ] = None,
+    batch_size: Annotated[int | None, typer.Option("--batch-size", help="Records taken up at a time.")] = None,
+    commit_interval_ms: Annotated[
+        int | None, typer.Option("--commit-interval-ms", help="Longest time between commits; a decision goes at once.")
+    ] = None,
+    metrics_port: Annotated[
+        int | None, typer.Option("--metrics-port", help="Serve /metrics, /livez and /readyz there; 0: any free port.")
+    ] = None,
+    config: Config = None,
+    bootstrap_servers: BootstrapServers = None,
+    topic_prefix: TopicPrefix = None,
+    kafka_properties: KafkaProperties = None,
+    log_level: LogLevel = None,
+) -> None:
+    """Count verdicts per sender, and block who passes a limit.
+
+    Run as many as there are partitions to share; each decision is published exactly once. SIGTERM finishes the
+    transaction that is under way and leaves the group.
+    """
+    settings = prepare(
+        config,
+        bootstrap_servers=bootstrap_servers,
+        kafka_properties=kafka_properties,
+        topic_prefix=topic_prefix,
+        log_level=log_level,
+        options={
+            "detector.policies": policies,
+            "detector.group": group,
+            "detector.slot": slot,
+            "detector.batch_size": batch_size,
+            "detector.commit_interval_ms": commit_interval_ms,
+            "metrics.port": metrics_port,
+        },
+    )
+    with stop_on_signals() as stop:
+        try:
+            detect_until(settings, stop, once=once)
+        except FAILURES as error:
+            raise CommandFailed(str(error), EXIT_FAILED) from error

@@ -1,0 +1,211 @@
+"""The detector's changelog: what each commit writes of a partition's state, and an engine built from it (design, section 4)."""
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from confluent_kafka import TopicPartition
+
+from processor import avro
+from processor.detection.changes import CellValues, Chunk, SenderValues, apply, rebuild
+from processor.detection.engine import Engine
+from processor.kafka.clients import ClientSettings
+from processor.kafka.columns import packed, senders_record, senders_values, unpacked
+from processor.kafka.reading import first_offsets, high_watermarks, read_to_end
+from processor.kafka.serde import Serde
+from processor.kafka.verdict_consumer import Committed
+
+FORMAT = 1
+RECORD = "ChangelogEntry"
+
+
+class RestoreFailed(Exception):
+    """The state of a partition cannot be restored. The text says why, and the way out."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommitMark:
+    """What stands beside a committed verdict offset: where the changelog that counts begins, and the commit's number."""
+
+    changelog_start: int
+    commit: int
+
+    def beside(self, topic: str, partition: int, next_offset: int) -> TopicPartition:
+        """The offset to commit, with this mark as its metadata."""
+        return TopicPartition(topic, partition, next_offset, self.to_metadata())
+
+    def to_metadata(self) -> str:
+        return json.dumps({"changelog_start": self.changelog_start, "commit": self.commit}, separators=(",", ":"))
+
+    @classmethod
+    def from_metadata(cls, metadata: str | None) -> Self | None:
+        """None when nothing was committed with a mark. Raises RestoreFailed for anything that is not ours."""
+        if not metadata:
+            return None
+        try:
+            mark = json.loads(metadata)
+            return cls(int(mark["changelog_start"]), int(mark["commit"]))
+        except (ValueError, KeyError, TypeError) as error:
+            raise RestoreFailed(
+                f"the committed offset carries {metadata!r}, which no senderwatch wrote: is the group another program's? "
+                "Set detector.group to one of its own"
+            ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Where a partition stands after a commit."""
+
+    commit: int
+    next_verdict: int
+    stream_time_ms: int
+    policy_version: str
+    brake: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What a restore found besides the engine's state. No head: the partition was never processed."""
+
+    head: Head | None
+    changelog_start: int
+    log_bytes: int
+    """How long the log that counts is."""
+
+
+def entries(commit: int, chunks: Iterable[Chunk], head: Head | None) -> Iterable[dict[str, Any]]:
+    """The entries of a commit, as records; with `head` they are complete."""
+    for chunk in chunks:
+        yield {"format": FORMAT, "commit": commit, **_section(chunk)}
+    if head is not None:
+        yield {
+            "format": FORMAT,
+            "commit": commit,
+            "head": {
+                "next_verdict": head.next_verdict,
+                "stream_time": head.stream_time_ms,
+                "policy_version": head.policy_version,
+                "brake": list(head.brake),
+            },
+        }
+
+
+def _section(chunk: Chunk) -> dict[str, Any]:
+    if isinstance(chunk, SenderValues):
+        return {"senders": senders_record(chunk)}
+    counts = chunk.counts
+    return {
+        "cells": {
+            "slots": packed(np.diff(chunk.slots, prepend=np.int64(0))),
+            "senders": packed(chunk.senders),
+            "panes": packed(chunk.panes),
+            "messages": packed(counts[:, 0]),
+            "spam_messages": packed(counts[:, 1]),
+            "internal_recipients": packed(counts[:, 2]),
+            "external_recipients": packed(counts[:, 3]),
+        }
+    }
+
+
+def chunks_of(record: dict[str, Any]) -> Iterable[Chunk]:
+    """The values that an entry holds."""
+    if record["senders"] is not None:
+        yield senders_values(record["senders"])
+    if (cells := record["cells"]) is not None:
+        counts = ("messages", "spam_messages", "internal_recipients", "external_recipients")
+        yield CellValues(
+            slots=np.cumsum(unpacked(cells["slots"])),
+            senders=unpacked(cells["senders"]),
+            panes=unpacked(cells["panes"]),
+            counts=np.column_stack([unpacked(cells[name]) for name in counts]),
+        )
+
+
+def restore(
+    settings: ClientSettings,
+    serde: Serde,
+    topic: str,
+    committed: Committed,
+    engine: Engine,
+    *,
+    should_stop: Callable[[], bool] = lambda: False,
+    progress: Callable[[int], None] = lambda _: None,
+) -> Restored:
+    """Fill a new engine with the state that belongs to a committed verdict offset, which was asked for before.
+
+    `progress` is told how many records may still come. Raises RestoreFailed, and what `read_to_end` raises.
+    """
+    partition = committed.partition
+    mark = CommitMark.from_metadata(committed.metadata) if committed.offset >= 0 else None
+    first = first_offsets(settings, topic, [partition])[partition]
+    end = high_watermarks(settings, topic, [partition])[partition]
+    start = mark.changelog_start if mark is not None else first
+    if first > start:
+        raise RestoreFailed(
+            f"{topic}, partition {partition}, begins at offset {first}, but the state begins at {start}: somebody has deleted "
+            f"records of it. {_WAY_OUT.format(partition=partition)}"
+        )
+    heads: list[Head] = []
+    pending: list[dict[str, Any]] = []
+    log_bytes = 0
+    for message in read_to_end(
+        settings, topic, [partition], {partition: start}, ends={partition: end}, should_stop=should_stop
+    ):
+        value, offset = message.value(), message.offset()
+        record = _entry(serde, topic, partition, offset, value)
+        if mark is not None and record["commit"] > mark.commit:
+            break
+        log_bytes += len(value or b"")
+        pending.append(record)
+        if record["head"] is not None:
+            for each in pending:
+                for chunk in chunks_of(each):
+                    apply(engine, chunk)
+            pending.clear()
+            heads.append(_head(record))
+            progress(end - (offset or 0))
+    last = heads[-1] if heads else None
+    if mark is not None and (last is None or last.commit != mark.commit):
+        found = "no commit at all" if last is None else f"commit {last.commit} as the last"
+        raise RestoreFailed(
+            f"{topic}, partition {partition}, has {found}, but the committed offset belongs to commit {mark.commit}: the "
+            f"changelog was lost or made anew. {_WAY_OUT.format(partition=partition)}"
+        )
+    if last is not None:
+        rebuild(engine, last.stream_time_ms, last.brake)
+    return Restored(last, start, log_bytes)
+
+
+_WAY_OUT = (
+    "To start again from the first verdict that is left, without what was counted before, delete the committed offset of "
+    "partition {partition} (kafka-consumer-groups.sh --delete-offsets) and the records of the changelog partition"
+)
+
+
+def _entry(serde: Serde, topic: str, partition: int, offset: int | None, value: bytes | None) -> dict[str, Any]:
+    try:
+        name, record = serde.decode(value)
+    except avro.UndecodableRecord as error:
+        raise RestoreFailed(
+            f"{topic}, partition {partition}, offset {offset} cannot be read ({error}): was it written by a newer senderwatch? "
+            "Run that version, or a newer one"
+        ) from None
+    if name != RECORD or record["format"] > FORMAT:
+        raise RestoreFailed(
+            f"{topic}, partition {partition}, offset {offset} is {name}, format {record.get('format')}; this senderwatch reads "
+            f"{RECORD} up to format {FORMAT}: run the version that wrote it, or a newer one"
+        )
+    return record
+
+
+def _head(record: dict[str, Any]) -> Head:
+    head = record["head"]
+    return Head(
+        commit=record["commit"],
+        next_verdict=head["next_verdict"],
+        stream_time_ms=head["stream_time"],
+        policy_version=head["policy_version"],
+        brake=tuple(head["brake"]),
+    )

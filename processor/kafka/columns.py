@@ -1,0 +1,81 @@
+"""Columns of integers as the schemas `Column` and `Senders` have them, shared by the changelog and the journal."""
+
+from typing import Any
+
+import numpy as np
+
+from processor import avro
+from processor.detection.changes import Kept, SenderValues
+from processor.restrictions.events import SenderBlocked
+from processor.types import Int64s
+
+_WIDTHS = ((1, 0xFF), (2, 0xFFFF), (4, 0xFFFF_FFFF))
+_BLOCKED = "SenderBlocked"
+
+
+def packed(values: Int64s) -> dict[str, Any]:
+    """A column of the narrowest width; the record's other half of compression is the producer's."""
+    base = int(values.min()) if len(values) else 0
+    less = (values - base).astype(np.uint64)
+    largest = int(less.max()) if len(values) else 0
+    width = next((width for width, most in _WIDTHS if largest <= most), 8)
+    return {"base": base, "width": width, "values": less.astype(f"<u{width}").tobytes()}
+
+
+def unpacked(column: dict[str, Any]) -> Int64s:
+    """The integers of a column."""
+    values = np.frombuffer(column["values"], f"<u{column['width']}").astype(np.uint64)
+    return values.astype(np.int64) + np.int64(column["base"])
+
+
+def senders_record(chunk: SenderValues) -> dict[str, Any]:
+    """Values of senders as the schema `Senders` has them."""
+    return {
+        "numbers": packed(chunk.numbers),
+        "name_lengths": packed(chunk.name_lengths),
+        "names": chunk.names,
+        "counts_from": packed(chunk.counts_from_ms),
+        "alerted_days": packed(chunk.alerted_days),
+        "alerted": packed(chunk.alerted),
+        "kept": [
+            {
+                "sender": kept.sender,
+                "restriction": None if kept.restriction is None else _framed(kept.restriction),
+                "blocks": list(kept.blocks),
+                "counts_from_offset": kept.counts_from_offset,
+            }
+            for kept in chunk.kept
+        ],
+    }
+
+
+def senders_values(record: dict[str, Any]) -> SenderValues:
+    """The way back from `senders_record`."""
+    return SenderValues(
+        numbers=unpacked(record["numbers"]),
+        name_lengths=unpacked(record["name_lengths"]),
+        names=record["names"],
+        counts_from_ms=unpacked(record["counts_from"]),
+        alerted_days=unpacked(record["alerted_days"]),
+        alerted=unpacked(record["alerted"]),
+        kept=tuple(
+            Kept(
+                sender=kept["sender"],
+                restriction=None if kept["restriction"] is None else _unframed(kept["restriction"]),
+                blocks=tuple(kept["blocks"]),
+                counts_from_offset=kept["counts_from_offset"],
+            )
+            for kept in record["kept"]
+        ),
+    )
+
+
+def _framed(block: SenderBlocked) -> bytes:
+    return avro.single_object_prefix(_BLOCKED) + avro.encode_body(_BLOCKED, block.to_record())
+
+
+def _unframed(payload: bytes) -> SenderBlocked:
+    writer = avro.writers_by_fingerprint().get(payload[2:10])
+    if writer is None:
+        raise avro.UndecodableRecord(avro.Undecodable.UNKNOWN_SCHEMA, f"fingerprint {payload[2:10].hex()}")
+    return SenderBlocked.from_record(avro.decode_body(_BLOCKED, payload[10:], writer))

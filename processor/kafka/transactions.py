@@ -1,0 +1,177 @@
+"""One transaction: records and consumed offsets together, or nothing (design, section 3).
+
+librdkafka speaks the transaction protocol before KIP-890's second part. So after any failure the producer is thrown away: the
+next one's `init_transactions` ends what the last one left open and fences it, and the caller goes back to what is committed.
+"""
+
+import contextlib
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, cast
+
+import structlog
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
+
+from processor.kafka.clients import ClientSettings, transactional_producer
+
+_log = structlog.get_logger(__name__)
+
+_CALL_TIMEOUT_S = 15.0
+_HOPELESS = frozenset(
+    {
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.GROUP_AUTHORIZATION_FAILED,
+        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+        KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+        KafkaError.SASL_AUTHENTICATION_FAILED,
+        KafkaError.MSG_SIZE_TOO_LARGE,
+        KafkaError.RECORD_LIST_TOO_LARGE,
+        KafkaError.UNKNOWN_TOPIC_OR_PART,
+        KafkaError._UNKNOWN_TOPIC,
+        KafkaError._UNKNOWN_PARTITION,
+        KafkaError.INVALID_TRANSACTION_TIMEOUT,
+        KafkaError.UNSUPPORTED_VERSION,
+        KafkaError._UNSUPPORTED_FEATURE,
+    }
+)
+"""Trying again cannot help: somebody has to change something."""
+_FENCED = frozenset({KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.FENCED_INSTANCE_ID})
+
+
+class TransactionFailed(Exception):
+    """Nothing may be assumed of the transaction. Go back to the committed offsets and what belongs to them, and go on."""
+
+
+class Fenced(Exception):
+    """Another process runs under the same slot and is the newer one; this one has to end."""
+
+
+class TransactionImpossible(Exception):
+    """The transaction cannot succeed before somebody changes something; the text says what."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutRecord:
+    """A record to be produced; `partition` None is for the partitioner to choose by key."""
+
+    topic: str
+    value: bytes | None
+    key: bytes | None = None
+    partition: int | None = None
+    headers: list[tuple[str, bytes]] = field(default_factory=list)
+    delivered: Callable[[int], None] | None = None
+    """Called with the record's offset before `run` returns, where somebody needs to know it."""
+
+
+class Transactions:
+    """Runs transactions one after the other for one consumer. Not for use by several threads."""
+
+    def __init__(self, settings: ClientSettings, consumer: Consumer, *, slot: str | None, group: str) -> None:
+        """`slot` gives a `transactional.id` that fences this process's dead predecessor; without one it is random."""
+        self._settings = settings
+        self._consumer = consumer
+        self._slot = slot
+        self._id = f"{group}-{slot if slot is not None else uuid.uuid4()}"
+        self._producer: Producer | None = None
+
+    def start(self) -> None:
+        """Make the producer ready, and so end what a predecessor left open. Raises as `run` does."""
+        self._started()
+
+    def _started(self) -> Producer:
+        if self._producer is not None:
+            return self._producer
+        producer = transactional_producer(self._settings, transactional_id=self._id)
+        try:
+            producer.init_transactions(_CALL_TIMEOUT_S)
+        except KafkaException as error:
+            raise self._judged(error.args[0]) from None
+        self._producer = producer
+        return producer
+
+    def start_patiently(self, pause: Callable[[float], None], should_stop: Callable[[], bool]) -> None:
+        """`start`, again and again while brokers or a predecessor's open transaction are in the way."""
+        pause_s = 0.1
+        while not should_stop():
+            try:
+                self.start()
+            except TransactionFailed as error:
+                _log.warning("waiting to begin", reason=str(error), retry_in_s=pause_s)
+                pause(pause_s)
+                pause_s = min(2 * pause_s, 5.0)
+            else:
+                return
+
+    def run(self, records: Sequence[OutRecord], offsets: Sequence[TopicPartition]) -> None:
+        """Produce `records` and commit `offsets` (next to consume, metadata with them) as one.
+
+        Raises TransactionFailed when that did not succeed or nobody knows, Fenced, TransactionImpossible.
+        """
+        producer = self._started()
+        failures: list[KafkaError] = []
+        try:
+            producer.begin_transaction()
+            for record in records:
+                self._produce(producer, record, failures)
+            if producer.flush(_CALL_TIMEOUT_S):
+                raise KafkaException(failures[0] if failures else KafkaError(KafkaError._TIMED_OUT, "flush"))
+            if failures:
+                raise KafkaException(failures[0])
+            # Fetched anew each time: the broker refuses a zombie of an older generation by it.
+            producer.send_offsets_to_transaction(
+                list(offsets), self._consumer.consumer_group_metadata(), _CALL_TIMEOUT_S
+            )
+            producer.commit_transaction(_CALL_TIMEOUT_S)
+        except (KafkaException, BufferError) as error:
+            self.discard()
+            reason = error.args[0] if isinstance(error, KafkaException) else KafkaError(KafkaError._QUEUE_FULL)
+            raise self._judged(reason) from None
+
+    def _produce(self, producer: Producer, record: OutRecord, failures: list[KafkaError]) -> None:
+        place: dict[str, Any] = {} if record.partition is None else {"partition": record.partition}
+        report = partial(_reported, record.delivered, failures)
+        while True:
+            try:
+                producer.produce(
+                    record.topic,
+                    value=record.value,
+                    key=record.key,
+                    headers=list(record.headers),
+                    on_delivery=report,
+                    **place,
+                )
+            except BufferError:  # the queue is full: wait for some of it to be delivered
+                if producer.flush(_CALL_TIMEOUT_S) or failures:
+                    raise
+            else:
+                return
+
+    def discard(self) -> None:
+        """Throw the producer away, whatever its state; the next transaction makes a new one."""
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            with contextlib.suppress(KafkaException):
+                producer.purge(in_queue=True, in_flight=True)
+
+    def _judged(self, error: KafkaError) -> Exception:
+        code = error.code()
+        if self._slot is not None and code in _FENCED:
+            return Fenced(
+                f"another process runs as slot {self._slot!r}: each slot may run once (option --slot); "
+                f"the broker says: {error.str()}"
+            )
+        if code in _HOPELESS:
+            return TransactionImpossible(f"Kafka refuses the transaction: {error.name()}: {error.str()}")
+        _log.warning("a transaction did not go through", code=error.name(), reason=error.str())
+        return TransactionFailed(f"{error.name()}: {error.str()}")
+
+
+def _reported(
+    delivered: Callable[[int], None] | None, failures: list[KafkaError], error: KafkaError | None, message: Message
+) -> None:
+    if error is not None:
+        failures.append(error)
+    elif delivered is not None:
+        delivered(cast("int", message.offset()))

@@ -1,0 +1,381 @@
+"""The detect worker: verdicts in, decisions out, exactly once (design, sections 3 and 4)."""
+
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from processor import telemetry
+from processor.detection.engine import Engine
+from processor.kafka.changelog import restore
+from processor.kafka.clients import ClientSettings
+from processor.kafka.errors import BrokerUnreachable
+from processor.kafka.reading import (
+    ReadingStopped,
+    RecordsGone,
+    first_offsets,
+    high_watermarks,
+    partitions_of,
+    read_to_end,
+)
+from processor.kafka.serde import Serde
+from processor.kafka.topics import TopicNames
+from processor.kafka.transactions import OutRecord, TransactionFailed, Transactions
+from processor.kafka.trimming import Trimmer
+from processor.kafka.verdict_consumer import Committed, End, Run, VerdictConsumer
+from processor.kafka.writers import RegisteredWriters
+from processor.policies.policy import PolicySet
+from processor.restrictions.events import RestrictionEvent, SenderUnblocked
+from processor.telemetry import Health, Metrics
+from processor.verdicts.batches import Decoder
+from processor.workers.partition import PartitionWork
+
+_log = structlog.get_logger(__name__)
+
+_IDLE_WAIT_S = 0.1
+_ASK_EVERY_S = 0.3
+_LETTERS_A_COMMIT = 5_000
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class DetectOptions:
+    """How a worker works; times in milliseconds."""
+
+    group: str
+    slot: str | None
+    commit_interval_ms: int
+    batch_size: int
+    sweep_bytes: int
+    once: bool
+
+
+class WrongTopics(Exception):
+    """The topics are not as the design needs them."""
+
+
+class DetectWorker:
+    """One member of the group. `run` returns when it was stopped, or with `once` when it has read what there was."""
+
+    def __init__(
+        self,
+        settings: ClientSettings,
+        topics: TopicNames,
+        serde: Serde,
+        policies: PolicySet,
+        options: DetectOptions,
+        metrics: Metrics,
+        health: Health,
+        should_stop: Callable[[], bool],
+        *,
+        told: Callable[[RestrictionEvent], None] = lambda _: None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`should_stop` ends `run` after the transaction under way. `told` hears of each event once it is published."""
+        self._settings = settings
+        self._topics = topics
+        self._serde = serde
+        self._policies = policies
+        self._options = options
+        self._metrics = metrics
+        self._health = health
+        self._told = told
+        self._monotonic = monotonic
+        self._should_stop = should_stop
+        self._works: dict[int, PartitionWork] = {}
+        self._all_ends: dict[int, int] = {}
+        self._ends: dict[int, int] = {}
+        """With `once`: the ends that this worker has not yet seen reached."""
+        self._ask_again_s = 0.0
+        self._assigned_once = False
+        self._must_rewind = False
+        self._commit_due_s: float | None = None
+        self._partitions = self._checked_partitions()
+        self._seed = secrets.randbits(62)
+        self._decoder = Decoder(RegisteredWriters(serde), self._seed)
+        self._trimmer = Trimmer(settings, topics.changelog)
+        if options.once:
+            self._all_ends = high_watermarks(settings, topics.verdicts, range(self._partitions))
+            self._ends = dict(self._all_ends)
+        self._consumer = VerdictConsumer(
+            settings,
+            topics.verdicts,
+            group=options.group,
+            slot=options.slot,
+            partition_eof=options.once,
+            assigned=self._take_over,
+            revoked=self._hand_over,
+            lost=self._lose,
+            should_stop=self._should_stop,
+        )
+        self._transactions = Transactions(settings, self._consumer.client, slot=options.slot, group=options.group)
+
+    def run(self) -> None:
+        """Work until stopped. Raises Fenced, TransactionImpossible, RestoreFailed, ReadingFailed, BrokerUnreachable."""
+        try:
+            self._transactions.start_patiently(self._pause, self._should_stop)
+            while not self._should_stop() and not self._is_done():
+                self._turn()
+            self._commit_or_give_up()
+        except ReadingStopped:
+            _log.info("stopped while restoring")
+        finally:
+            self._health.set_ready(False, "stopping")
+            self._consumer.close()
+            self._transactions.discard()
+
+    def _turn(self) -> None:
+        if self._must_rewind:
+            self._rewind()
+        try:
+            for each in self._consumer.poll(self._options.batch_size, self._wait_s()):
+                if isinstance(each, End):
+                    self._reached(each.partition, each.offset)
+                else:
+                    self._take(each)
+            if self._is_commit_due():
+                self.commit()
+        except TransactionFailed:
+            self._must_rewind = True
+        except RecordsGone as gone:
+            self._skip_gap(gone.partition)
+
+    def _wait_s(self) -> float:
+        if self._commit_due_s is None:
+            return _IDLE_WAIT_S
+        return min(_IDLE_WAIT_S, max(0.0, self._commit_due_s - self._monotonic()))
+
+    def _take(self, run: Run) -> None:
+        work = self._works.get(run.partition)
+        if work is None:
+            return  # fetched before the partition went to another worker
+        late_before = int(work.engine.table.state[0].late)
+        taken = work.take(run, self._decoder, self._topics)
+        self._metrics.add(telemetry.RECORDS, taken, partition=run.partition)
+        if late := int(work.engine.table.state[0].late) - late_before:
+            self._metrics.add(telemetry.LATE, late, partition=run.partition)
+        if self._commit_due_s is None and work.has_progress:
+            self._commit_due_s = self._monotonic() + self._options.commit_interval_ms / 1000
+        self._reached(run.partition, work.next_offset)
+
+    def _is_commit_due(self) -> bool:
+        if self._commit_due_s is None:
+            return False
+        works = self._works.values()
+        return (
+            self._monotonic() >= self._commit_due_s
+            or any(work.has_news for work in works)
+            or sum(len(work.letters) for work in works) >= _LETTERS_A_COMMIT
+        )
+
+    def commit(self) -> None:
+        """Write and commit what has come of all partitions. Raises TransactionFailed, Fenced, TransactionImpossible."""
+        works = [work for work in self._works.values() if work.has_progress]
+        self._commit_due_s = None
+        if not works:
+            return
+        records: list[OutRecord] = []
+        for work in works:
+            records += work.records(self._serde, self._topics)
+        began_s = self._monotonic()
+        try:
+            self._transactions.run(
+                records,
+                [work.mark.beside(self._topics.verdicts, work.engine.partition, work.next_offset) for work in works],
+            )
+        except TransactionFailed:
+            self._metrics.add(telemetry.COMMIT_FAILURES)
+            raise
+        self._metrics.observe(telemetry.COMMIT_SECONDS, self._monotonic() - began_s)
+        for work in works:
+            self._committed(work)
+
+    def _committed(self, work: PartitionWork) -> None:
+        partition = work.engine.partition
+        for event in work.events:
+            self._tell(event)
+        for reason, count in work.reasons.items():
+            self._metrics.add(telemetry.DEAD_LETTERS, count, partition=partition, reason=reason.value)
+            if reason.value == "wrong partition":
+                self._metrics.add(telemetry.WRONG_PARTITION, count, partition=partition)
+                _log.error(
+                    "verdicts in a partition that is not their sender's: a feeder uses another partitioner",
+                    partition=partition,
+                    records=count,
+                )
+            else:
+                _log.warning("records refused", partition=partition, reason=reason.value, records=count)
+        self._metrics.set(telemetry.STREAM_TIME, work.engine.stream_time_ms / 1000, partition=partition)
+        self._metrics.set(telemetry.SENDERS, int(work.engine.table.state[0].senders), partition=partition)
+        behind = self._consumer.behind(partition, work.next_offset)
+        if behind is not None:
+            self._metrics.set(telemetry.LAG, behind, partition=partition)
+        trim = work.committed()
+        if trim is not None:
+            self._trimmer.trim(partition, trim)
+
+    def _tell(self, event: RestrictionEvent) -> None:
+        limit = "" if isinstance(event, SenderUnblocked) or event.evidence is None else event.evidence.limit_name
+        self._metrics.add(telemetry.DECISIONS, type=type(event).__name__, limit=limit)
+        _log.info(
+            type(event).__name__,
+            sender=event.sender,
+            tenant=event.tenant_id,
+            limit=limit or None,
+            event_id=event.event_id,
+        )
+        self._told(event)
+
+    def _commit_or_give_up(self) -> None:
+        """The last commit before leaving; what does not go through is done again by the next owner."""
+        try:
+            if not self._must_rewind:
+                self.commit()
+        except TransactionFailed:
+            _log.warning("left without the last commit; the next owner takes it up again")
+
+    def _take_over(self, partitions: list[int]) -> dict[int, int]:
+        """Partitions came: restore each, and say where to go on."""
+        self._assigned_once = True
+        self._health.set_ready(False, "restoring")
+        self._restore(partitions)
+        self._health.set_ready(True)
+        return {partition: self._works[partition].next_offset for partition in partitions}
+
+    def _restore(self, partitions: list[int]) -> None:
+        # The committed offsets are asked for first: what they belong to is in the log by then (design, section 3).
+        for committed in self._consumer.committed(partitions):
+            self._works[committed.partition] = self._restored(committed)
+
+    def _restored(self, committed: Committed) -> PartitionWork:
+        partition = committed.partition
+        engine = Engine(self._topics.verdicts, partition, self._partitions, self._policies, self._seed)
+        began_s = self._monotonic()
+        restored = restore(
+            self._settings,
+            self._serde,
+            self._topics.changelog,
+            committed,
+            engine,
+            should_stop=self._should_stop,
+            progress=lambda left: self._metrics.set(telemetry.RESTORE, left, partition=partition),
+        )
+        self._metrics.set(telemetry.RESTORE, 0, partition=partition)
+        first = first_offsets(self._settings, self._topics.verdicts, [partition])[partition]
+        expected = (
+            committed.offset if committed.offset >= 0 else -1 if restored.head is None else restored.head.next_verdict
+        )
+        if 0 <= expected < first:
+            _log.error(
+                "retention took verdicts before they were read", partition=partition, from_offset=expected, to=first
+            )
+        work = PartitionWork.from_restored(engine, restored, max(expected, first), self._options.sweep_bytes)
+        _log.info(
+            "partition restored",
+            partition=partition,
+            next_offset=work.next_offset,
+            senders=int(engine.table.state[0].senders),
+            commit=work.commit,
+            seconds=round(self._monotonic() - began_s, 3),
+        )
+        return work
+
+    def _hand_over(self, partitions: list[int]) -> None:
+        """Partitions go to another worker: finish with them first."""
+        try:
+            if not self._must_rewind:
+                self.commit()
+        except TransactionFailed:
+            self._must_rewind = True
+        finally:
+            self._forget(partitions)
+
+    def _lose(self, partitions: list[int]) -> None:
+        """Partitions are another worker's already: nothing more may be said of them."""
+        _log.warning("partitions lost: the group went on without this worker", partitions=partitions)
+        self._forget(partitions)
+
+    def _forget(self, partitions: list[int]) -> None:
+        for partition in partitions:
+            if self._works.pop(partition, None) is not None:
+                for gauge in (telemetry.LAG, telemetry.RESTORE, telemetry.STREAM_TIME, telemetry.SENDERS):
+                    self._metrics.drop(gauge, partition=partition)
+
+    def _rewind(self) -> None:
+        """After a failed transaction: back to what is committed, with the state that belongs to it."""
+        pause_s = _FIRST_PAUSE_S
+        while not self._should_stop():
+            try:
+                self._transactions.start()
+                self._restore(list(self._works))
+                self._consumer.rewind({partition: work.next_offset for partition, work in self._works.items()})
+            except (TransactionFailed, BrokerUnreachable) as error:
+                _log.warning("waiting to go on after a failed transaction", reason=str(error), retry_in_s=pause_s)
+                self._pause(pause_s)
+                pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+            else:
+                self._must_rewind = False
+                self._commit_due_s = None
+                return
+
+    def _pause(self, seconds: float) -> None:
+        """Wait, but serve the group meanwhile and end at once when stopped."""
+        end_s = self._monotonic() + seconds
+        while not self._should_stop() and (left_s := end_s - self._monotonic()) > 0:
+            time.sleep(min(left_s, 0.1))
+
+    def _skip_gap(self, partition: int) -> None:
+        """Retention was faster than this worker: go on with the first verdict that is left, and journal the gap."""
+        work = self._works.get(partition)
+        if work is None:
+            return
+        first = first_offsets(self._settings, self._topics.verdicts, [partition])[partition]
+        _log.error(
+            "retention took verdicts before they were read", partition=partition, from_offset=work.next_offset, to=first
+        )
+        work.skip_to(max(first, work.next_offset), from_offset=work.next_offset)
+        self._consumer.rewind({partition: work.next_offset})
+
+    def _reached(self, partition: int, offset: int) -> None:
+        if offset >= self._ends.get(partition, 0):
+            self._ends.pop(partition, None)
+
+    def _is_done(self) -> bool:
+        """With `once`: whether the group has committed all that there was when this worker started.
+
+        That its own partitions are done does not suffice: one that moves between workers belongs to nobody for a while.
+        """
+        if not self._options.once or not self._assigned_once or any(each in self._ends for each in self._works):
+            return False
+        if self._monotonic() < self._ask_again_s:
+            return False
+        self._ask_again_s = self._monotonic() + _ASK_EVERY_S
+        if self._commit_due_s is not None:
+            self._commit_due_s = self._monotonic()
+            return False
+        starts = {each.partition: each.offset for each in self._consumer.committed(range(self._partitions))}
+        left = {partition: offset for partition, offset in starts.items() if offset < self._all_ends[partition]}
+        unread = read_to_end(
+            self._settings,
+            self._topics.verdicts,
+            left,
+            {partition: offset for partition, offset in left.items() if offset >= 0},
+            ends={partition: self._all_ends[partition] for partition in left},
+            should_stop=self._should_stop,
+        )
+        return next(iter(unread), None) is None
+
+    def _checked_partitions(self) -> int:
+        """N. Raises WrongTopics when a topic that must have as many partitions has not, UnknownTopic, BrokerUnreachable."""
+        count = len(partitions_of(self._settings, self._topics.verdicts))
+        for topic in (self._topics.changelog, self._topics.journal):
+            found = len(partitions_of(self._settings, topic))
+            if found != count:
+                raise WrongTopics(
+                    f"{topic} has {found} partitions, but {self._topics.verdicts} has {count}: they must have the same number"
+                )
+        for topic in (self._topics.restrictions, self._topics.restricted, self._topics.dead_letters):
+            partitions_of(self._settings, topic)
+        return count

@@ -1,0 +1,55 @@
+"""`detect` put together from the settings."""
+
+from collections.abc import Callable
+from contextlib import ExitStack
+
+import structlog
+
+from processor import __version__
+from processor.kafka.clients import check_reachable
+from processor.kafka.serde import Serde
+from processor.policies.policy import PolicySet
+from processor.settings import Settings
+from processor.telemetry import Health, Metrics
+from processor.workers import policy_file
+from processor.workers.detect import DetectOptions, DetectWorker
+from processor.workers.wiring import client_settings, registry, topic_names
+
+_log = structlog.get_logger(__name__)
+
+
+def detect_until(settings: Settings, should_stop: Callable[[], bool], *, once: bool) -> None:
+    """Run a detect worker until `should_stop`, or with `once` up to the end as it is now.
+
+    Raises what DetectWorker raises, PolicyFileError, and OSError when the metrics port is taken.
+    """
+    detector = settings.detector
+    policies = (
+        PolicySet()
+        if detector.policies is None
+        else __import__("processor.workers.policy_file", fromlist=["load"]).load(detector.policies)
+    )
+    kafka = client_settings(settings)
+    check_reachable(kafka)
+    metrics = Metrics()
+    health = Health(metrics)
+    with ExitStack() as open_things:
+        if settings.metrics.port is not None:
+            port = health.serve(settings.metrics.address, settings.metrics.port)
+            open_things.callback(health.close)
+            _log.info("metrics and health are served", address=settings.metrics.address, port=port)
+        known = registry(settings)
+        serde = Serde(open_things.enter_context(known) if known is not None else None, should_stop=should_stop)
+        options = DetectOptions(
+            group=detector.group,
+            slot=detector.slot,
+            commit_interval_ms=detector.commit_interval_ms,
+            batch_size=detector.batch_size,
+            sweep_bytes=detector.changelog_sweep_bytes,
+            once=once,
+        )
+        worker = DetectWorker(kafka, topic_names(settings), serde, policies, options, metrics, health, should_stop)
+        _log.info("detecting", version=__version__, policies=policies.version, group=detector.group, slot=detector.slot)
+        health.set_live(True)
+        worker.run()
+        _log.info("stopped")

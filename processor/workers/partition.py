@@ -1,0 +1,181 @@
+"""One partition in a detect worker: its engine, and what the next commit has to write of it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from processor.avro import Undecodable
+from processor.detection.changes import Sweep, touched
+from processor.detection.engine import Engine
+from processor.detection.windows import day_of
+from processor.kafka import changelog, journal
+from processor.kafka.changelog import CommitMark, Head, Restored
+from processor.kafka.journal import GapInput, JournalPage, PolicyInput
+from processor.kafka.publishing import dead_letter, event_records
+from processor.kafka.serde import Serde
+from processor.kafka.topics import TopicNames
+from processor.kafka.transactions import OutRecord
+from processor.kafka.verdict_consumer import Run
+from processor.restrictions.events import RestrictionEvent
+from processor.verdicts.batches import Decoder
+
+_SWEEP_SLICE = 8_192
+"""The least that a commit adds of a sweep, in numbers or slots."""
+_SWEEP_COMMITS = 64
+"""A sweep is spread over about so many commits, so that none of them takes long."""
+_SENDER_BYTES, _CELL_BYTES = 40, 12
+"""About what one takes in the changelog."""
+
+
+@dataclass(slots=True)
+class PartitionWork:
+    """Takes runs of records up, and turns what came of them into the records of a commit."""
+
+    engine: Engine
+    next_offset: int
+    commit: int
+    changelog_start: int
+    log_bytes: int
+    policy_version: str | None
+    """The version that the journal names last; None before the first commit."""
+    sweep_bytes: int
+    """A changelog shorter than this is never swept."""
+    sweep: Sweep | None = None
+    swept_from: int | None = None
+    """The changelog offset at which the sweep under way began."""
+    bytes_before_sweep: int = 0
+    trimmed_to: int = 0
+    snapshot_day: int = 0
+    events: list[RestrictionEvent] = field(default_factory=list)
+    letters: list[OutRecord] = field(default_factory=list)
+    reasons: dict[Undecodable, int] = field(default_factory=dict)
+    page: JournalPage = field(default_factory=lambda: JournalPage(0))
+
+    @classmethod
+    def from_restored(cls, engine: Engine, restored: Restored, next_offset: int, sweep_bytes: int) -> "PartitionWork":
+        """Go on after a restore with the verdict of `next_offset`; what retention took before it is noted as a gap."""
+        head = restored.head
+        work = cls(
+            engine=engine,
+            next_offset=next_offset,
+            commit=0 if head is None else head.commit,
+            changelog_start=restored.changelog_start,
+            log_bytes=restored.log_bytes,
+            policy_version=None if head is None else head.policy_version,
+            sweep_bytes=sweep_bytes,
+            trimmed_to=restored.changelog_start,
+            snapshot_day=day_of(engine.stream_time_ms),
+        )
+        work._turn_page()
+        if head is not None and head.next_verdict < next_offset:
+            work.skip_to(next_offset, from_offset=head.next_verdict)
+        return work
+
+    @property
+    def has_news(self) -> bool:
+        """Whether there is a decision to tell, which does not wait for the commit interval."""
+        return bool(self.events)
+
+    @property
+    def has_progress(self) -> bool:
+        """Whether a commit would say anything."""
+        return self.page.records > 0 or self.next_offset != self.page.first_offset
+
+    def take(self, run: Run, decoder: Decoder, topics: TopicNames) -> int:
+        """Count a run and decide; returns how many records were new. Raises TableFull."""
+        if int(run.offsets[0]) < self.next_offset:  # fetched before a seek back took hold
+            known = int((run.offsets < self.next_offset).sum())
+            if known == len(run.values):
+                return 0
+            run = run.from_row(known)
+        batch = decoder.batch(run.values, run.offsets, run.timestamps_ms)
+        self.events += self.engine.take(batch)
+        self.page.add(batch)
+        for row, reason in batch.rejected():
+            self.page.rejected.append((int(run.offsets[row]), reason))
+            self.letters.append(dead_letter(topics, run.messages[row], reason))
+            self.reasons[reason] = self.reasons.get(reason, 0) + 1
+        self.next_offset = int(run.offsets[-1]) + 1
+        return len(run.values)
+
+    def skip_to(self, offset: int, from_offset: int) -> None:
+        """Go on at `offset`, since retention took what stood from `from_offset` on."""
+        self.page.inputs.append(GapInput(from_offset, offset))
+        self.page.first_offset = min(self.page.first_offset, from_offset)
+        self.next_offset = offset
+
+    def records(self, serde: Serde, topics: TopicNames) -> Iterable[OutRecord]:
+        """All that the next commit writes of this partition. Read it to its end; after a failure, restore."""
+        self.commit += 1
+        for event in self.events:
+            yield from event_records(serde, topics, event)
+        yield from self.letters
+        yield from self._changelog_records(serde, topics)
+        yield from self._journal_records(serde, topics)
+
+    def _changelog_records(self, serde: Serde, topics: TopicNames) -> Iterable[OutRecord]:
+        """A slice of the sweep if one is under way, then what changed, then the head.
+
+        A sweep counts from the first record of the commit in which it began, even if its first slice held nothing alive.
+        """
+        engine = self.engine
+        swept = [] if self.sweep is None else list(self.sweep.slice(engine, self._slice_size()))
+        head = Head(self.commit, self.next_offset, engine.stream_time_ms, engine.policies.version, tuple(engine.brake))
+        begins = self.sweep is not None and self.swept_from is None
+        for record in changelog.entries(self.commit, [*swept, *touched(engine)], head):
+            value = serde.encode(topics.changelog, changelog.RECORD, record)
+            self.log_bytes += len(value)
+            yield OutRecord(
+                topics.changelog,
+                value,
+                partition=engine.partition,
+                delivered=self._sweep_begins_at if begins else None,
+            )
+            begins = False
+
+    def _sweep_begins_at(self, offset: int) -> None:
+        self.swept_from = offset
+
+    def _slice_size(self) -> int:
+        state = self.engine.table.state[0]
+        return max(_SWEEP_SLICE, (int(state.sender_top) + int(state.cell_top)) // _SWEEP_COMMITS)
+
+    def _journal_records(self, serde: Serde, topics: TopicNames) -> Iterable[OutRecord]:
+        engine, partition = self.engine, self.engine.partition
+        if self.policy_version != engine.policies.version:
+            self.page.inputs.insert(0, PolicyInput(self.page.first_offset, engine.policies.version))
+            self.policy_version = engine.policies.version
+        page = self.page.to_record(self.commit, self.next_offset)
+        yield OutRecord(topics.journal, serde.encode(topics.journal, journal.COMMIT, page), partition=partition)
+        if day_of(engine.stream_time_ms) != self.snapshot_day:
+            self.snapshot_day = day_of(engine.stream_time_ms)
+            for record in journal.snapshot_records(engine, self.commit, self.next_offset):
+                value = serde.encode(topics.journal, journal.SNAPSHOT, record)
+                yield OutRecord(topics.journal, value, partition=partition)
+
+    @property
+    def mark(self) -> CommitMark:
+        """What stands beside the offset that is committed with these records."""
+        return CommitMark(self.changelog_start, self.commit)
+
+    def committed(self) -> int | None:
+        """The commit went through. Returns the changelog offset up to which records may be deleted now, if any."""
+        self.events, self.letters, self.reasons = [], [], {}
+        self._turn_page()
+        trim = None
+        if self.changelog_start > self.trimmed_to:
+            self.trimmed_to = trim = self.changelog_start
+        if self.sweep is not None and self.sweep.done and self.swept_from is not None:
+            self.changelog_start = self.swept_from
+            self.log_bytes -= self.bytes_before_sweep
+            self.sweep = self.swept_from = None
+        elif self.sweep is None and self.log_bytes > max(self.sweep_bytes, 2 * self._state_bytes()):
+            self.sweep, self.bytes_before_sweep = Sweep(), self.log_bytes
+        return trim
+
+    def _state_bytes(self) -> int:
+        """About what a sweep would write."""
+        state = self.engine.table.state[0]
+        return _SENDER_BYTES * int(state.senders) + _CELL_BYTES * int(state.cells)
+
+    def _turn_page(self) -> None:
+        self.page = JournalPage(self.next_offset)
