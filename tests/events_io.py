@@ -1,4 +1,4 @@
-"""Writing restriction events as the detector does: in transactions, framed, with CloudEvents headers."""
+"""Restriction events made up, and written by the detector's own means, a transaction at a time."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -7,7 +7,7 @@ from confluent_kafka import Producer
 
 from processor.kafka import clients
 from processor.kafka.clients import ClientSettings
-from processor.kafka.cloudevents import headers
+from processor.kafka.publishing import event_records
 from processor.kafka.serde import Serde
 from processor.kafka.topics import TopicNames
 from processor.restrictions.events import (
@@ -97,18 +97,5 @@ class EventWriter:
             pass
 
     def _produce(self, event: RestrictionEvent) -> None:
-        name, topics = type(event).__name__, self._names
-        about = headers(
-            id=event.event_id,
-            type=f"senderwatch.{name}",
-            source="/senderwatch/test",
-            subject=event.sender,
-            time_ms=event.occurred_at_ms,
-        )
-        value = self._serde.encode(topics.restrictions, name, event.to_record())
-        self._producer.produce(topics.restrictions, value, event.tenant_id, headers=list(about))
-        if isinstance(event, SenderBlocked):
-            state = self._serde.encode(topics.restricted, name, event.to_record())
-            self._producer.produce(topics.restricted, state, event.sender, headers=list(about))
-        elif isinstance(event, SenderUnblocked):
-            self._producer.produce(topics.restricted, None, event.sender)
+        for record in event_records(self._serde, self._names, event):
+            self._producer.produce(record.topic, record.value, record.key, headers=list(record.headers))

@@ -58,7 +58,7 @@ def test_a_line_is_a_cloudevent_with_the_whole_event(writer: EventWriter, events
         "specversion": "1.0",
         "id": block.block_id,
         "type": "senderwatch.SenderBlocked",
-        "source": "/senderwatch/test",
+        "source": "/senderwatch/message-verdicts/0",
         "subject": "ann@acme.example",
         "time": "2025-10-09T08:53:20.007Z",
     }
