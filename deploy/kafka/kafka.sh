@@ -39,7 +39,7 @@ jars() {
     [ -e "$here/jars/kafka_2.13-$wanted.jar" ] && return
     command -v mvn >/dev/null || fail "Kafka itself is fetched with Maven, which is missing (Debian: maven)"
     rm -rf "$here/jars" "$here/jars.part"
-    mvn --batch-mode --quiet --file "$here/pom.xml" package -Djars="$here/jars.part" >&2 || fail "Maven could not fetch Kafka"
+    mvn --batch-mode --quiet -Dstyle.color=never --file "$here/pom.xml" package -Djars="$here/jars.part" >&2 || fail "Maven could not fetch Kafka"
     mv "$here/jars.part" "$here/jars"
 }
 
