@@ -1,0 +1,21 @@
+"""The policy file that an option or setting names, from the disk."""
+
+from pathlib import Path
+
+from processor.policies import file
+from processor.policies.policy import PolicySet
+from processor.policies.problems import PolicyFileError
+
+
+class PolicyFileUnusable(Exception):
+    """A policy file that cannot be read or is not valid. The text says all that is wrong, a line each: `FILE:LINE:COLUMN: ...`."""
+
+
+def load(path: Path) -> PolicySet:
+    """The policies in a file. Raises PolicyFileUnusable."""
+    try:
+        return file.parse(file.decoded(path.read_bytes()))
+    except OSError as error:
+        raise PolicyFileUnusable(f"{path}: cannot be read: {error.strerror or error}") from error
+    except PolicyFileError as error:
+        raise PolicyFileUnusable("\n".join(f"{path}:{problem}" for problem in error.problems)) from error
