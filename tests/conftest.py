@@ -8,12 +8,17 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 
 import pytest
+from hypothesis import settings
 
 from tests import processes
 from tests.brokers import Broker, Cluster
 
 for _name in [name for name in os.environ if name.startswith("SENDERWATCH_")]:
     del os.environ[_name]  # what the developer has set for himself is no part of a test
+
+# No deadline: the first call of a kernel compiles it, and the machine has other work too.
+settings.register_profile("suite", deadline=None)
+settings.load_profile("suite")
 
 Senderwatch = Callable[..., subprocess.Popen[str]]
 
