@@ -91,19 +91,6 @@ class Transactions:
         self._producer = producer
         return producer
 
-    def start_patiently(self, pause: Callable[[float], None], should_stop: Callable[[], bool]) -> None:
-        """`start`, again and again while brokers or a predecessor's open transaction are in the way."""
-        pause_s = 0.1
-        while not should_stop():
-            try:
-                self.start()
-            except TransactionFailed as error:
-                _log.warning("waiting to begin", reason=str(error), retry_in_s=pause_s)
-                pause(pause_s)
-                pause_s = min(2 * pause_s, 5.0)
-            else:
-                return
-
     def run(self, records: Sequence[OutRecord], offsets: Sequence[TopicPartition]) -> None:
         """Produce `records` and commit `offsets` (next to consume, metadata with them) as one.
 

@@ -14,16 +14,18 @@ NAMESPACE = UUID("5e4de96a-7c0f-5d0b-8a51-0b7f6a2c9d13")
 
 
 class Cause(StrEnum):
-    """Why a sender was blocked or alerted on."""
+    """Why a sender was blocked or alerted on; UNKNOWN is what an old reader sees of a newer cause."""
 
+    UNKNOWN = "UNKNOWN"
     LIMIT = "LIMIT"
     MANUAL = "MANUAL"
     BRAKE = "BRAKE"
 
 
 class UnblockReason(StrEnum):
-    """How a restriction ended."""
+    """How a restriction ended; UNKNOWN is what an old reader sees of a newer reason."""
 
+    UNKNOWN = "UNKNOWN"
     EXPIRED = "EXPIRED"
     RELEASED = "RELEASED"
 

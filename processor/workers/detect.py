@@ -115,12 +115,15 @@ class DetectWorker:
     def run(self) -> None:
         """Work until stopped. Raises Fenced, TransactionImpossible, RestoreFailed, ReadingFailed, BrokerUnreachable."""
         try:
-            self._transactions.start_patiently(self._pause, self._should_stop)
+            self._patiently(self._transactions.start)
             while not self._should_stop() and not self._is_done():
                 self._turn()
             self._commit_or_give_up()
         except ReadingStopped:
             _log.info("stopped while restoring")
+        except BaseException:
+            self._must_rewind = True  # the engines may be ahead of what is noted: nothing more may be committed
+            raise
         finally:
             self._health.set_ready(False, "stopping")
             self._consumer.close()
@@ -136,9 +139,9 @@ class DetectWorker:
                 else:
                     self._take(each)
             if self._is_commit_due():
-                self.commit()
+                self._commit()
         except TransactionFailed:
-            self._must_rewind = True
+            pass  # the next turn begins with the way back
         except RecordsGone as gone:
             self._skip_gap(gone.partition)
 
@@ -170,24 +173,26 @@ class DetectWorker:
             or sum(len(work.letters) for work in works) >= _LETTERS_A_COMMIT
         )
 
-    def commit(self) -> None:
+    def _commit(self) -> None:
         """Write and commit what has come of all partitions. Raises TransactionFailed, Fenced, TransactionImpossible."""
         works = [work for work in self._works.values() if work.has_progress]
         self._commit_due_s = None
-        if not works:
+        if not works or self._must_rewind:
             return
+        self._must_rewind = (
+            True  # unless it goes through: what was taken from the engines to be written is not there twice
+        )
         records: list[OutRecord] = []
         for work in works:
             records += work.records(self._serde, self._topics)
+        offsets = [work.mark.beside(self._topics.verdicts, work.engine.partition, work.next_offset) for work in works]
         began_s = self._monotonic()
         try:
-            self._transactions.run(
-                records,
-                [work.mark.beside(self._topics.verdicts, work.engine.partition, work.next_offset) for work in works],
-            )
+            self._transactions.run(records, offsets)
         except TransactionFailed:
             self._metrics.add(telemetry.COMMIT_FAILURES)
             raise
+        self._must_rewind = False
         self._metrics.observe(telemetry.COMMIT_SECONDS, self._monotonic() - began_s)
         for work in works:
             self._committed(work)
@@ -229,18 +234,17 @@ class DetectWorker:
         self._told(event)
 
     def _commit_or_give_up(self) -> None:
-        """The last commit before leaving; what does not go through is done again by the next owner."""
+        """The last commit before partitions go; what does not go through is done again by their next owner."""
         try:
-            if not self._must_rewind:
-                self.commit()
+            self._commit()
         except TransactionFailed:
-            _log.warning("left without the last commit; the next owner takes it up again")
+            _log.warning("partitions left without the last commit; their next owner takes it up again")
 
     def _take_over(self, partitions: list[int]) -> dict[int, int]:
         """Partitions came: restore each, and say where to go on."""
         self._assigned_once = True
         self._health.set_ready(False, "restoring")
-        self._restore(partitions)
+        self._patiently(lambda: self._restore(partitions))
         self._health.set_ready(True)
         return {partition: self._works[partition].next_offset for partition in partitions}
 
@@ -284,13 +288,8 @@ class DetectWorker:
 
     def _hand_over(self, partitions: list[int]) -> None:
         """Partitions go to another worker: finish with them first."""
-        try:
-            if not self._must_rewind:
-                self.commit()
-        except TransactionFailed:
-            self._must_rewind = True
-        finally:
-            self._forget(partitions)
+        self._commit_or_give_up()
+        self._forget(partitions)
 
     def _lose(self, partitions: list[int]) -> None:
         """Partitions are another worker's already: nothing more may be said of them."""
@@ -305,26 +304,30 @@ class DetectWorker:
 
     def _rewind(self) -> None:
         """After a failed transaction: back to what is committed, with the state that belongs to it."""
-        pause_s = _FIRST_PAUSE_S
-        while not self._should_stop():
-            try:
-                self._transactions.start()
-                self._restore(list(self._works))
-                self._consumer.rewind({partition: work.next_offset for partition, work in self._works.items()})
-            except (TransactionFailed, BrokerUnreachable) as error:
-                _log.warning("waiting to go on after a failed transaction", reason=str(error), retry_in_s=pause_s)
-                self._pause(pause_s)
-                pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
-            else:
-                self._must_rewind = False
-                self._commit_due_s = None
-                return
+        self._patiently(self._transactions.start)
+        self._patiently(lambda: self._restore(list(self._works)))
+        self._read_on()
+        self._must_rewind = False
+        self._commit_due_s = None
 
-    def _pause(self, seconds: float) -> None:
-        """Wait, but serve the group meanwhile and end at once when stopped."""
-        end_s = self._monotonic() + seconds
-        while not self._should_stop() and (left_s := end_s - self._monotonic()) > 0:
-            time.sleep(min(left_s, 0.1))
+    def _read_on(self) -> None:
+        """Read every partition from where its engine stands, whatever was fetched before."""
+        self._consumer.rewind({partition: work.next_offset for partition, work in self._works.items()})
+
+    def _patiently(self, call: Callable[[], None]) -> None:
+        """Call, and again after a pause while brokers are in the way. Raises ReadingStopped when asked to stop."""
+        pause_s = _FIRST_PAUSE_S
+        while True:
+            try:
+                return call()
+            except (TransactionFailed, BrokerUnreachable) as error:
+                _log.warning("waiting to go on", reason=str(error), retry_in_s=pause_s)
+                end_s = self._monotonic() + pause_s
+                while (left_s := end_s - self._monotonic()) > 0 and not self._should_stop():
+                    time.sleep(min(left_s, _FIRST_PAUSE_S))
+                pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+            if self._should_stop():
+                raise ReadingStopped
 
     def _skip_gap(self, partition: int) -> None:
         """Retention was faster than this worker: go on with the first verdict that is left, and journal the gap."""
@@ -336,7 +339,8 @@ class DetectWorker:
             "retention took verdicts before they were read", partition=partition, from_offset=work.next_offset, to=first
         )
         work.skip_to(max(first, work.next_offset), from_offset=work.next_offset)
-        self._consumer.rewind({partition: work.next_offset})
+        self._commit_due_s = self._commit_due_s or self._monotonic()
+        self._read_on()  # what came with the error was not taken up
 
     def _reached(self, partition: int, offset: int) -> None:
         if offset >= self._ends.get(partition, 0):
