@@ -9,6 +9,8 @@
 | `drop-…`         | takes the mail and hangs up instead of answering the final dot, the first time |
 | `silent-…`       | takes the mail and answers the final dot only when the test lets it           |
 | anything else    | takes the mail                                                               |
+
+The script of `postmaster@…` stands in its domain.
 """
 
 import asyncio
@@ -107,13 +109,14 @@ class MailSink:
     async def handle_RCPT(  # noqa: N802 - the name is aiosmtpd's
         self, server: SMTP, session: Session, envelope: Envelope, address: str, rcpt_options: list[str]
     ) -> str:
-        if address.startswith("slow-"):
+        name = _script_of(address)
+        if name.startswith("slow-"):
             await self._let_go.wait()
-        scripted = _SCRIPT.match(address)
+        scripted = _SCRIPT.match(name)
         if scripted and not scripted[1]:
             self.refused[address] += 1
             return f"{scripted[2]} scripted answer to RCPT"
-        if address.startswith("grey-") and not self._seen_before(address):
+        if name.startswith("grey-") and not self._seen_before(address):
             self.refused[address] += 1
             return "450 greylisted, try again"
         envelope.rcpt_tos.append(address)
@@ -121,16 +124,17 @@ class MailSink:
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
         (recipient,) = envelope.rcpt_tos
-        scripted = _SCRIPT.match(recipient)
+        name = _script_of(recipient)
+        scripted = _SCRIPT.match(name)
         if scripted and scripted[1]:
             self.refused[recipient] += 1
             return f"{scripted[2]} scripted answer to the final dot"
         assert isinstance(envelope.content, bytes)
         self.arrived.append(Arrived(envelope.mail_from or "", recipient, envelope.content, envelope.smtp_utf8))
-        if recipient.startswith("drop-") and not self._seen_before(recipient):
+        if name.startswith("drop-") and not self._seen_before(recipient):
             assert isinstance(server.transport, asyncio.WriteTransport)
             server.transport.abort()
-        if recipient.startswith("silent-"):
+        if name.startswith("silent-"):
             await self._let_go.wait()
         return "250 taken"
 
@@ -160,3 +164,7 @@ class MailSink:
 
 def _encoded(login: tuple[str, str]) -> tuple[bytes, bytes]:
     return login[0].encode(), login[1].encode()
+
+
+def _script_of(address: str) -> str:
+    return address.removeprefix("postmaster@")

@@ -47,6 +47,10 @@ class Outgoing:
         """To be started at `at_ms` or as soon after it as there is room."""
         heappush(self._later, (at_ms, errand))
 
+    def is_due(self, now_ms: int) -> bool:
+        """Whether anything may want to start now."""
+        return bool(self._ready) or bool(self._later and self._later[0][0] <= now_ms)
+
     def start(self, now_ms: int) -> Iterator[Errand]:
         """The deliveries to start now, longest due first; each counts as under way until it is `done`."""
         while self._later and self._later[0][0] <= now_ms:

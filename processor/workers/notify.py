@@ -1,0 +1,260 @@
+"""The notifier: events in, mails out, and a ledger between the two that survives everything (design, section 7).
+
+This thread polls, decides and commits; another delivers (processor.workers.postman). What an event or a delivery changes
+is applied to the partition's ledger in memory, recorded with the consumed offsets in one transaction, and only then acted
+upon. When a transaction fails, or nobody knows, the ledgers are read again and everything goes on from what was recorded;
+outcomes that were not recorded yet are kept and filed again, so that a failure of Kafka sends no mail twice.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import structlog
+
+from processor.avro import UndecodableRecord
+from processor.kafka.errors import BrokerUnreachable
+from processor.kafka.ledger import LedgerTopic
+from processor.kafka.membership import Membership, Record
+from processor.kafka.reading import ReadingStopped
+from processor.kafka.serde import Serde
+from processor.kafka.transactions import TransactionFailed, Transactions
+from processor.notification.kinds import Kind, kind_of
+from processor.notification.ledger import Ledger, LedgerRules
+from processor.notification.notices import Change
+from processor.policies.recipients import Notify, NotifyFor
+from processor.restrictions.events import RestrictionEvent
+from processor.telemetry import LEDGER_FAILURES, NOTIFIED_EVENTS, Health, Metrics
+from processor.workers.composing import event_of
+from processor.workers.desk import Desk, TakenUp
+
+_log = structlog.get_logger(__name__)
+
+_BATCH = 500
+_POLL_S = 0.05
+_PAUSE_S = 1.0
+_LEASE_S = 3.0
+"""Half a session. After so long without a commit the group may have given the partitions to another: ask before sending."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotifierRules:
+    """`once`: up to the ends as they are at the start, every mail one try. `operators`: who is told of the brake."""
+
+    ledger: LedgerRules
+    operators: Notify
+    once: bool = False
+    shutdown_timeout_s: float = 10.0
+
+
+class Notifier:
+    """One worker. `membership` makes its part of the group, given the owner to call back: this."""
+
+    def __init__(
+        self,
+        *,
+        rules: NotifierRules,
+        desk: Desk,
+        serde: Serde,
+        ledger_topic: LedgerTopic,
+        membership: Callable[["Notifier"], Membership],
+        transactions: Callable[[Membership], Transactions],
+        notify_for: NotifyFor,
+        metrics: Metrics,
+        health: Health,
+        should_stop: Callable[[], bool],
+        now_ms: Callable[[], int],
+    ) -> None:
+        self._rules = rules
+        self._desk = desk
+        self._serde = serde
+        self._ledger_topic = ledger_topic
+        self._notify_for = notify_for
+        self._metrics = metrics
+        self._health = health
+        self._should_stop = should_stop
+        self._now_ms = now_ms
+        self._membership = membership(self)
+        self._transactions = transactions(self._membership)
+        self._ends: dict[int, int] = {}
+        self._committed_at_s = 0.0
+        self._is_leaving = False
+        self._is_ahead = False
+        """Whether ledgers in memory know what could not be recorded."""
+
+    def run(self) -> int:
+        """Works until it is told to stop, or with `once` until everything was tried. Returns how many mails are deferred.
+
+        Raises Fenced, TransactionImpossible, ReadingFailed, BrokerUnreachable, RegistryRefused: none of them passes by itself.
+        """
+        try:
+            self._patiently(self._transactions.start)
+            self._membership.join()
+            while not self._should_stop():
+                records = self._membership.poll(_BATCH, _POLL_S)
+                if self._is_ahead:
+                    # While partitions were given away: what was polled since is read again.
+                    self._patiently(self._go_back)
+                    continue
+                self._step(records)
+                if self._rules.once and self._membership.was_assigned and self._at_end and self._desk.idle:
+                    break
+            _log.info("stopping", mails_under_way=len(self._desk.under_way(self._membership.partitions)))
+            self._finish(self._membership.partitions)
+        except ReadingStopped:
+            _log.info("stopped while Kafka could not be reached; what was not recorded is done again at the next start")
+        finally:
+            self._health.set_ready(False, "stopping")
+            self._is_leaving = True
+            deferred = self._desk.deferred
+            self._membership.leave()
+        return deferred
+
+    # -- what the group says ------------------------------------------------------------------------------------------
+
+    def assigned(self, partitions: list[int]) -> dict[int, int]:
+        """Makes the ledgers of new partitions, and says from where each goes on; the group waits meanwhile."""
+        self._health.set_ready(False, "restoring")
+        starts: dict[int, int] = {}
+        self._patiently(lambda: starts.update(self._take_over(partitions)))
+        self._health.set_ready(True)
+        _log.info("partitions assigned", partitions=partitions)
+        return starts
+
+    def revoked(self, partitions: list[int]) -> None:
+        """Lets what is under way end, records it, and forgets the partitions."""
+        if not self._is_leaving:
+            self._finish(partitions)
+        self._desk.close(partitions)
+        _log.info("partitions given away", partitions=partitions)
+
+    def lost(self, partitions: list[int]) -> None:
+        """They belong to somebody else already: breaks off, records nothing."""
+        self._desk.close(partitions)
+        _log.warning("partitions lost: the group took this worker for dead", partitions=partitions)
+
+    # -- one round ----------------------------------------------------------------------------------------------------
+
+    def _step(self, records: list[Record]) -> None:
+        now_ms = self._now_ms()
+        work = self._desk.work(self._taken_up(records), now_ms, close_all=self._closes_all)
+        touched = {record.partition for record in records} | {partition for partition, _ in work.changes}
+        if touched and not self._commit(work.changes, touched):
+            self._desk.put_back(work)
+            return
+        self._desk.recorded(work)
+        if self._desk.has_due(now_ms) and self._owns_what_it_sends():
+            self._desk.start_due(now_ms)
+
+    @property
+    def _at_end(self) -> bool:
+        return self._membership.reached(self._ends)
+
+    @property
+    def _closes_all(self) -> bool:
+        return self._rules.once and self._membership.was_assigned and self._at_end
+
+    def _taken_up(self, records: Iterable[Record]) -> Iterator[TakenUp]:
+        for record in records:
+            try:
+                event = event_of(self._serde, record.value)
+            except UndecodableRecord as problem:
+                self._metrics.add(NOTIFIED_EVENTS, kind="unreadable")
+                _log.exception(
+                    "an event cannot be read; nobody is told of it",
+                    partition=record.partition,
+                    offset=record.offset,
+                    reason=str(problem),
+                )
+                continue
+            self._metrics.add(NOTIFIED_EVENTS, kind=kind_of(event).value if event else "skipped")
+            if event is not None and record.value is not None:
+                yield TakenUp(record.partition, event, record.value, self._whom_to_tell(event))
+
+    def _whom_to_tell(self, event: RestrictionEvent) -> Notify:
+        if kind_of(event) is Kind.BRAKE:
+            return self._rules.operators
+        evidence = getattr(event, "evidence", None)
+        return self._notify_for(event.tenant_id, event.sender, evidence.policy if evidence else None)
+
+    def _finish(self, partitions: list[int]) -> None:
+        """Waits a while for what is under way of these partitions, breaks the rest off, and records how each ended."""
+        end_s = time.monotonic() + self._rules.shutdown_timeout_s
+        broken_off = False
+        while self._desk.under_way(partitions):
+            if time.monotonic() > end_s and not broken_off:
+                self._desk.break_off(partitions)
+                broken_off = True
+            work = self._desk.work((), self._now_ms(), wait_s=_POLL_S)
+            touched = {partition for partition, _ in work.changes}
+            try:
+                if touched:
+                    self._record(work.changes, touched)
+            except TransactionFailed:
+                self._is_ahead = True
+                self._desk.put_back(work)
+                self._desk.break_off(partitions)
+                _log.warning(
+                    "outcomes could not be recorded: these mails may be sent once more", count=len(work.outcomes)
+                )
+                return
+            self._desk.recorded(work)
+
+    # -- Kafka --------------------------------------------------------------------------------------------------------
+
+    def _commit(self, changes: Iterable[tuple[int, Change]], partitions: Iterable[int]) -> bool:
+        """Records changes and offsets as one; False when that failed, and the ledgers are as recorded before."""
+        try:
+            self._record(changes, partitions)
+        except TransactionFailed:
+            self._patiently(self._go_back)
+            return False
+        return True
+
+    def _record(self, changes: Iterable[tuple[int, Change]], partitions: Iterable[int]) -> None:
+        started_s = time.monotonic()
+        records = [self._ledger_topic.out_record(partition, change) for partition, change in changes]
+        try:
+            self._transactions.run(records, self._membership.offsets(sorted(partitions)))
+        except TransactionFailed:
+            self._metrics.add(LEDGER_FAILURES)
+            raise
+        self._committed_at_s = started_s
+
+    def _owns_what_it_sends(self) -> bool:
+        """A worker that stood still (SIGSTOP, a frozen machine) may have been replaced: the broker says so at a commit."""
+        if time.monotonic() - self._committed_at_s < _LEASE_S:
+            return True
+        return self._commit([], self._membership.partitions)
+
+    def _go_back(self) -> None:
+        """To what is recorded."""
+        self._membership.rewind(self._take_over(self._membership.partitions))
+        self._is_ahead = False
+
+    def _take_over(self, partitions: list[int]) -> dict[int, int]:
+        """Restores partitions and says from where each goes on: what is undecided ends, then the offsets, then the ledger."""
+        self._transactions.start()
+        starts = self._membership.committed(partitions)
+        if self._rules.once:
+            self._ends = self._membership.ends(partitions) | self._ends
+        for partition in partitions:
+            self._restore(partition)
+        return starts
+
+    def _restore(self, partition: int) -> None:
+        entries = self._ledger_topic.read(partition, self._should_stop)
+        self._desk.open(partition, Ledger.restored(self._rules.ledger, entries), self._now_ms())
+
+    def _patiently(self, call: Callable[[], None]) -> None:
+        """Until it succeeds; ReadingStopped when the worker is told to stop before."""
+        while True:
+            try:
+                call()
+            except (TransactionFailed, BrokerUnreachable) as problem:
+                _log.warning("Kafka does not answer as it should; trying again", reason=str(problem))
+                if self._should_stop():
+                    raise ReadingStopped from None
+                time.sleep(_PAUSE_S)
+            else:
+                return
