@@ -111,10 +111,9 @@ class Transactions:
                 list(offsets), self._consumer.consumer_group_metadata(), _CALL_TIMEOUT_S
             )
             producer.commit_transaction(_CALL_TIMEOUT_S)
-        except (KafkaException, BufferError) as error:
+        except (KafkaException, BufferError, SystemError) as error:
             self.discard()
-            reason = error.args[0] if isinstance(error, KafkaException) else KafkaError(KafkaError._QUEUE_FULL)
-            raise self._judged(reason) from None
+            raise self._judged(_reason(error)) from None
 
     def _produce(self, producer: Producer, record: OutRecord, failures: list[KafkaError]) -> None:
         place: dict[str, Any] = {} if record.partition is None else {"partition": record.partition}
@@ -153,6 +152,16 @@ class Transactions:
             return TransactionImpossible(f"Kafka refuses the transaction: {error.name()}: {error.str()}")
         _log.warning("a transaction did not go through", code=error.name(), reason=error.str())
         return TransactionFailed(f"{error.name()}: {error.str()}")
+
+
+def _reason(error: Exception) -> KafkaError:
+    # A fatal error is raised by the client in the middle of other callbacks, whose SystemError then hides it.
+    known = error if isinstance(error, KafkaException) else error.__cause__
+    if isinstance(known, KafkaException):
+        return cast("KafkaError", known.args[0])
+    if isinstance(error, BufferError):
+        return KafkaError(KafkaError._QUEUE_FULL)
+    raise error
 
 
 def _reported(

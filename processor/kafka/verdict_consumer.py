@@ -90,11 +90,16 @@ class VerdictConsumer:
 
         Raises RecordsGone when retention was faster, Fenced, ReadingFailed, and whatever a callback raised.
         """
-        messages = self.client.consume(at_most, _MORE_WAIT_S)
-        if not messages and self._raised is None:
-            first = self.client.poll(wait_s)
-            if first is not None:
-                messages = [first, *self.client.consume(at_most - 1, _MORE_WAIT_S)]
+        try:
+            messages = self.client.consume(at_most, _MORE_WAIT_S)
+            if not messages and self._raised is None:
+                first = self.client.poll(wait_s)
+                if first is not None:
+                    messages = [first, *self.client.consume(at_most - 1, _MORE_WAIT_S)]
+        except KafkaException as error:
+            if error.args[0].fatal():
+                raise Fenced(f"another process took this group member's place (each slot may run once, option --slot): {error.args[0].str()}") from None
+            raise
         if self._raised is not None:
             raised, self._raised = self._raised, None
             raise raised
@@ -197,7 +202,7 @@ def _end(message: Message) -> End | None:
         return End(*place(message))
     if error.code() == KafkaError._MAX_POLL_EXCEEDED:
         return None  # the callback for lost partitions follows
-    if error.code() in (KafkaError.FENCED_INSTANCE_ID, KafkaError._FENCED) or error.fatal():
-        raise Fenced(f"another process took this group member's place: {error.str()}")
+    if error.code() in (KafkaError.FENCED_INSTANCE_ID, KafkaError._FENCED, KafkaError._FATAL) or error.fatal():
+        raise Fenced(f"another process took this group member's place (each slot may run once, option --slot): {error.str()}")
     raise_unless_end(message)
     return None

@@ -13,7 +13,7 @@ from processor.settings import Settings
 from processor.telemetry import Health, Metrics
 from processor.workers import policy_file
 from processor.workers.detect import DetectOptions, DetectWorker
-from processor.workers.wiring import client_settings, registry, topic_names
+from processor.workers.wiring import client_settings, group_name, registry, topic_names
 
 _log = structlog.get_logger(__name__)
 
@@ -29,7 +29,7 @@ def detect_until(settings: Settings, should_stop: Callable[[], bool], *, once: b
         if detector.policies is None
         else __import__("processor.workers.policy_file", fromlist=["load"]).load(detector.policies)
     )
-    kafka = client_settings(settings)
+    kafka, group = client_settings(settings), group_name(settings, detector.group)
     check_reachable(kafka)
     metrics = Metrics()
     health = Health(metrics)
@@ -41,7 +41,7 @@ def detect_until(settings: Settings, should_stop: Callable[[], bool], *, once: b
         known = registry(settings)
         serde = Serde(open_things.enter_context(known) if known is not None else None, should_stop=should_stop)
         options = DetectOptions(
-            group=detector.group,
+            group=group,
             slot=detector.slot,
             commit_interval_ms=detector.commit_interval_ms,
             batch_size=detector.batch_size,
@@ -49,7 +49,7 @@ def detect_until(settings: Settings, should_stop: Callable[[], bool], *, once: b
             once=once,
         )
         worker = DetectWorker(kafka, topic_names(settings), serde, policies, options, metrics, health, should_stop)
-        _log.info("detecting", version=__version__, policies=policies.version, group=detector.group, slot=detector.slot)
+        _log.info("detecting", version=__version__, policies=policies.version, group=group, slot=detector.slot)
         health.set_live(True)
         worker.run()
         _log.info("stopped")

@@ -23,6 +23,11 @@ def topic_names(settings: Settings) -> TopicNames:
     return TopicNames(settings.topics.prefix)
 
 
+def group_name(settings: Settings, group: str) -> str:
+    """The group with this installation's prefix, like the topics: two installations on one cluster share no group."""
+    return f"{settings.topics.prefix}{group}"
+
+
 def topic_shape(settings: Settings) -> TopicShape:
     """How the topics are to be made."""
     topics = settings.topics

@@ -1,0 +1,359 @@
+"""The detect worker on a real broker: what is refused, what is kept, who takes over, how it ends."""
+
+import json
+import os
+import re
+import signal
+import struct
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
+
+import pytest
+from confluent_kafka import TopicPartition
+
+from processor import avro
+from processor.kafka.clients import ClientSettings, admin
+from processor.kafka.journal import COMMIT, SNAPSHOT
+from processor.kafka.reading import first_offsets
+from processor.kafka.serde import Serde
+from processor.kafka.topics import TopicNames
+from processor.policies.policy import PolicySet
+from processor.verdicts.event import MessageVerdict, Verdict
+from processor.verdicts.generator import generate
+from tests.brokers import Broker
+from tests.conftest import Senderwatch
+from tests.engines import payload_of
+from tests.equivalence import fill, traffic_of
+from tests.oracle import expected_decisions, published_decisions, restricted_by, restricted_now
+from tests.topics_io import make_topics, read_all, write_all
+from tests.waiting import wait_until
+
+NOW_MS = int(time.time() * 1000) - 60_000
+Detect = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def topics(kafka: Broker, topic_prefix: str) -> TopicNames:
+    return make_topics(kafka.bootstrap, topic_prefix, partitions=1)
+
+
+@pytest.fixture
+def detect(kafka: Broker, topic_prefix: str, senderwatch: Senderwatch, tmp_path: Path) -> Detect:
+    """Starts `senderwatch detect` on this test's topics; its log is in `tmp_path/N.log`."""
+    number = 0
+
+    def start(*options: str) -> subprocess.Popen[str]:
+        nonlocal number
+        number += 1
+        return senderwatch(
+            "detect", "--bootstrap-servers", kafka.bootstrap, "--topic-prefix", topic_prefix, *options,
+            environment={"SENDERWATCH_LOG__FORMAT": "json"}, output=tmp_path / f"{number}.log",
+        )  # fmt: skip
+
+    return start
+
+
+def verdict(number: int, sender: str = "ann@a.test", *, at_ms: int = NOW_MS, spam: bool = True) -> MessageVerdict:
+    return MessageVerdict(
+        event_id=f"e{number}",
+        occurred_at_ms=at_ms,
+        tenant_id="a.test",
+        sender=sender,
+        internal_recipients=0,
+        external_recipients=1,
+        verdict=Verdict.SPAM if spam else Verdict.CLEAN,
+    )
+
+
+def put(kafka: Broker, topics: TopicNames, *values: bytes | None, partition: int = 0) -> None:
+    write_all(kafka.bootstrap, topics.verdicts, [(b"ann@a.test", value) for value in values], partition=partition)
+
+
+def spam(start: int, count: int, sender: str = "ann@a.test", at_ms: int = NOW_MS) -> list[bytes]:
+    return [payload_of(verdict(number, sender, at_ms=at_ms)) for number in range(start, start + count)]
+
+
+def journal(kafka: Broker, topics: TopicNames, wanted: str) -> list[dict[str, Any]]:
+    found = [Serde(None).decode(message.value()) for message in read_all(kafka.bootstrap, topics.journal)]
+    return [record for name, record in found if name == wanted]
+
+
+def _varint(number: int) -> bytes:
+    unsigned = (number << 1) ^ (number >> 63)
+    encoded = bytearray()
+    while unsigned > 0x7F:
+        encoded.append(unsigned & 0x7F | 0x80)
+        unsigned >>= 7
+    return bytes([*encoded, unsigned])
+
+
+def _body(**changes: bytes) -> bytes:
+    fields = {
+        "event_id": _varint(1) + b"e",
+        "occurred_at": _varint(NOW_MS),
+        "tenant_id": _varint(1) + b"t",
+        "sender": _varint(10) + b"ann@a.test",
+        "message_id": b"\x00",
+        "client_ip": b"\x00",
+        "internal_recipients": _varint(0),
+        "external_recipients": _varint(1),
+        "verdict": _varint(3),
+        "score": b"\x00",
+        **changes,
+    }
+    return avro.single_object_prefix("MessageVerdict") + b"".join(fields.values())
+
+
+MALFORMED: list[tuple[str, bytes | None]] = [
+    ("null value", None),
+    ("truncated", b""),
+    ("wrong magic", b"\x7f" + _body()[1:]),
+    ("unknown schema", b"\xc3\x01" + b"nothing!" + _body()[10:]),
+    ("unknown schema", b"\x00" + struct.pack(">i", 4711) + _body()[10:]),
+    ("truncated", _body()[:-1]),
+    ("truncated", _body()[:7]),
+    ("trailing bytes", _body() + b"\x00"),
+    ("bad length", _body(sender=_varint(-3) + b"ann")),
+    ("bad length", _body(sender=_varint(2**40) + b"ann")),
+    ("bad enum index", _body(verdict=_varint(8))),
+    ("bad enum index", _body(verdict=_varint(-1))),
+    ("bad union index", _body(message_id=_varint(2))),
+    ("bad union index", _body(score=_varint(-1))),
+    ("varint out of range", _body(occurred_at=b"\xff" * 10 + b"\x01")),
+    ("varint out of range", _body(external_recipients=_varint(2**31))),
+    ("invalid UTF-8", _body(sender=_varint(3) + b"a\xff@")),
+    ("empty required field", _body(sender=_varint(0))),
+    ("negative count", _body(internal_recipients=_varint(-1))),
+    ("time out of range", _body(occurred_at=_varint(-1))),
+    ("time in the future", _body(occurred_at=_varint(NOW_MS + 3_600_000))),
+]
+
+
+def test_a_malformed_record_is_a_dead_letter_byte_for_byte_and_its_neighbours_all_count(
+    kafka: Broker, topics: TopicNames, detect: Detect
+) -> None:
+    values: list[bytes | None] = []
+    for number, (_, bad) in enumerate(MALFORMED):
+        values += [bad, payload_of(verdict(number, f"s{number % 2}@a.test"))]
+    put(kafka, topics, *values)
+    assert detect("--once").wait(60) == 0
+    letters = read_all(kafka.bootstrap, topics.dead_letters)
+    headers = [dict(message.headers() or []) for message in letters]
+    assert [each["senderwatch-reason"] for each in headers] == [reason.encode() for reason, _ in MALFORMED]
+    assert [message.value() for message in letters] == [bad for _, bad in MALFORMED]
+    assert {message.key() for message in letters} == {b"ann@a.test"}
+    assert [each["senderwatch-offset"] for each in headers] == [b"%d" % (2 * n) for n in range(len(MALFORMED))]
+    assert {each["senderwatch-topic"] for each in headers} == {topics.verdicts.encode()}
+    blocked = [record for name, record in published_decisions(kafka.bootstrap, topics).values()]
+    assert [record["sender"] for record in blocked] == ["s0@a.test"]
+    assert blocked[0]["trigger"]["event_id"] == "e20", "all eleven good records of the sender were counted"
+    commits = journal(kafka, topics, COMMIT)
+    assert [each["reason"] for commit in commits for each in commit["rejected"]] == [reason for reason, _ in MALFORMED]
+    assert sum(commit["records"] for commit in commits) == 2 * len(MALFORMED)
+
+
+def test_a_verdict_in_another_partition_than_its_senders_is_a_dead_letter(
+    kafka: Broker, topic_prefix: str, detect: Detect
+) -> None:
+    topics = make_topics(kafka.bootstrap, topic_prefix, partitions=2)
+    for partition in (0, 1):
+        put(kafka, topics, *spam(100 * partition, 12), partition=partition)
+    assert detect("--once").wait(60) == 0
+    letters = read_all(kafka.bootstrap, topics.dead_letters)
+    assert len(letters) == 12
+    wrong = {dict(message.headers() or [])["senderwatch-partition"] for message in letters}
+    assert len(wrong) == 1
+    assert len(published_decisions(kafka.bootstrap, topics)) == 1
+
+
+def test_counts_go_on_after_a_restart_where_they_stood(kafka: Broker, topics: TopicNames, detect: Detect) -> None:
+    put(kafka, topics, *spam(0, 10))
+    assert detect("--once").wait(60) == 0
+    assert published_decisions(kafka.bootstrap, topics) == {}
+    put(kafka, topics, *spam(10, 1))
+    assert detect("--once").wait(60) == 0
+    decisions = published_decisions(kafka.bootstrap, topics)
+    assert [record["observed"] for _, record in decisions.values()] == [11.0]
+    assert decisions == expected_decisions(kafka.bootstrap, topics, PolicySet())
+
+
+def test_a_block_until_tomorrow_ends_before_the_first_verdict_of_the_next_day(
+    kafka: Broker, topics: TopicNames, detect: Detect
+) -> None:
+    yesterday_ms = NOW_MS - 86_400_000
+    put(kafka, topics, *spam(0, 12, at_ms=yesterday_ms))
+    assert detect("--once").wait(60) == 0
+    assert list(restricted_now(kafka.bootstrap, topics)) == ["ann@a.test"]
+    put(kafka, topics, payload_of(verdict(99, "bob@a.test", spam=False)))
+    assert detect("--once").wait(60) == 0
+    names = [name for name, _ in published_decisions(kafka.bootstrap, topics).values()]
+    assert sorted(names) == ["SenderBlocked", "SenderUnblocked"]
+    assert restricted_now(kafka.bootstrap, topics) == {}
+
+
+def test_sweeps_let_the_changelog_be_trimmed_and_a_restart_finds_everything(
+    kafka: Broker, topic_prefix: str, detect: Detect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SENDERWATCH_DETECTOR__CHANGELOG_SWEEP_BYTES", "1000")
+    traffic = replace(traffic_of(8_000, seed=5), senders=20, compromised=4, hours=1)
+    topics = fill(kafka.bootstrap, topic_prefix, traffic)
+    assert detect("--once", "--batch-size", "5", "--commit-interval-ms", "1").wait(120) == 0
+    firsts = first_offsets(ClientSettings(kafka.bootstrap), topics.changelog, range(4))
+    assert all(first > 0 for first in firsts.values()), f"nothing was trimmed: {firsts}"
+    for batch in range(2):
+        more = replace(traffic, records=300, seed=6 + batch, end_ms=traffic.end_ms + batch)
+        for each in generate(more, avro.single_object_prefix("MessageVerdict")):
+            write_all(kafka.bootstrap, topics.verdicts, zip(each.keys, each.values, strict=True))
+        assert detect("--once", "--batch-size", "5", "--commit-interval-ms", "1").wait(120) == 0
+    expected = expected_decisions(kafka.bootstrap, topics, PolicySet())
+    assert published_decisions(kafka.bootstrap, topics) == expected
+    assert restricted_now(kafka.bootstrap, topics) == restricted_by(expected)
+
+
+def test_a_changelog_that_was_deleted_stops_the_worker_with_the_way_out(
+    kafka: Broker, topics: TopicNames, detect: Detect, tmp_path: Path
+) -> None:
+    put(kafka, topics, *spam(0, 5))
+    assert detect("--once").wait(60) == 0
+    client = admin(ClientSettings(kafka.bootstrap))
+    for answer in client.delete_records([TopicPartition(topics.changelog, 0, -1)]).values():
+        answer.result(30)
+    put(kafka, topics, *spam(5, 1))
+    assert detect("--once").wait(60) == 1
+    said = (tmp_path / "2.log").read_text()
+    assert "somebody has deleted records of it" in said
+    assert "Traceback" not in said
+
+
+def test_without_the_groups_offsets_the_changelog_alone_tells_where_to_go_on(
+    kafka: Broker, topics: TopicNames, detect: Detect
+) -> None:
+    put(kafka, topics, *spam(0, 10))
+    assert detect("--once").wait(60) == 0
+    client = admin(ClientSettings(kafka.bootstrap))
+    for answer in client.delete_consumer_groups([f"{topics.prefix}senderwatch-detector"], request_timeout=30).values():
+        answer.result(30)
+    put(kafka, topics, *spam(10, 1))
+    assert detect("--once").wait(60) == 0
+    assert published_decisions(kafka.bootstrap, topics) == expected_decisions(kafka.bootstrap, topics, PolicySet())
+    assert sum(commit["records"] for commit in journal(kafka, topics, COMMIT)) == 11
+
+
+def test_what_retention_took_is_journaled_as_a_gap(kafka: Broker, topics: TopicNames, detect: Detect) -> None:
+    put(kafka, topics, *spam(0, 5))
+    assert detect("--once").wait(60) == 0
+    put(kafka, topics, *spam(5, 4))
+    client = admin(ClientSettings(kafka.bootstrap))
+    for answer in client.delete_records([TopicPartition(topics.verdicts, 0, 8)]).values():
+        answer.result(30)
+    assert detect("--once").wait(60) == 0
+    inputs = [each for commit in journal(kafka, topics, COMMIT) for each in commit["inputs"]]
+    gaps = [each for each in inputs if each["kind"] == "GAP"]
+    assert [(each["from_offset"], each["before_offset"]) for each in gaps] == [(5, 8)]
+
+
+def test_sigterm_finishes_the_transaction_and_the_next_worker_has_nothing_to_repeat(
+    kafka: Broker, topics: TopicNames, detect: Detect, tmp_path: Path
+) -> None:
+    worker = detect("--commit-interval-ms", "60000")
+    put(kafka, topics, *spam(0, 5))
+    wait_until(lambda: "partition restored" in (tmp_path / "1.log").read_text(), "the worker")
+    time.sleep(1.0)  # records are taken up, the commit is a minute away
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(20) == 0
+    assert [commit["records"] for commit in journal(kafka, topics, COMMIT)] == [5]
+
+
+def test_a_frozen_worker_that_wakes_after_its_session_publishes_nothing(
+    kafka: Broker, topics: TopicNames, detect: Detect, tmp_path: Path
+) -> None:
+    options = ("-X", "session.timeout.ms=1000", "-X", "heartbeat.interval.ms=200")
+    frozen = detect(*options)
+    wait_until(lambda: "partition restored" in (tmp_path / "1.log").read_text(), "the first worker", 30)
+    put(kafka, topics, *spam(0, 10))
+    wait_until(lambda: journal(kafka, topics, COMMIT), "the first commit")
+    os.kill(frozen.pid, signal.SIGSTOP)
+    try:
+        second = detect(*options)
+        wait_until(lambda: "partition restored" in (tmp_path / "2.log").read_text(), "the second worker", 30)
+        put(kafka, topics, *spam(10, 1))
+        wait_until(lambda: published_decisions(kafka.bootstrap, topics), "the block")
+    finally:
+        os.kill(frozen.pid, signal.SIGCONT)
+    put(kafka, topics, *spam(11, 1), *spam(0, 11, "bob@a.test"))
+    wait_until(lambda: len(published_decisions(kafka.bootstrap, topics)) == 2, "the second block")
+    for process in (frozen, second):
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+    assert published_decisions(kafka.bootstrap, topics) == expected_decisions(kafka.bootstrap, topics, PolicySet())
+    ranges = [(commit["first_offset"], commit["next_offset"]) for commit in journal(kafka, topics, COMMIT)]
+    assert [first for first, _ in ranges] == [0, *(after for _, after in ranges[:-1])], "each offset in one commit"
+
+
+def test_a_slot_that_is_started_twice_fences_its_older_self(
+    kafka: Broker, topics: TopicNames, detect: Detect, tmp_path: Path
+) -> None:
+    older = detect("--slot", "a")
+    wait_until(lambda: "partition restored" in (tmp_path / "1.log").read_text(), "the older worker", 30)
+    newer = detect("--slot", "a")
+    put(kafka, topics, *spam(0, 11))
+    assert older.wait(30) == 1
+    assert "slot" in (tmp_path / "1.log").read_text().splitlines()[-1]
+    wait_until(lambda: published_decisions(kafka.bootstrap, topics), "the block")
+    newer.send_signal(signal.SIGTERM)
+    assert newer.wait(20) == 0
+
+
+def test_each_midnight_of_stream_time_leaves_a_snapshot(kafka: Broker, topics: TopicNames, detect: Detect) -> None:
+    for day in (3, 2, 1):
+        put(kafka, topics, *spam(100 * day, 12, at_ms=NOW_MS - day * 86_400_000))
+        assert detect("--once").wait(60) == 0
+    snapshots = [each for each in journal(kafka, topics, SNAPSHOT) if each["last"]]
+    assert [each["stream_time"] for each in snapshots] == [NOW_MS - day * 86_400_000 for day in (3, 2, 1)]
+    kept = [each["senders"]["kept"] for each in journal(kafka, topics, SNAPSHOT) if each["senders"]]
+    assert [len(each[0]["blocks"]) for each in kept] == [1, 2, 3]
+
+
+def test_metrics_and_health_are_served_and_readiness_means_restored(
+    kafka: Broker, topics: TopicNames, detect: Detect, tmp_path: Path
+) -> None:
+    worker = detect("--metrics-port", "0")
+    log = tmp_path / "1.log"
+    port = wait_until(lambda: re.search(r'"port": (\d+)', log.read_text()), "the port", 30).group(1)
+    put(kafka, topics, *spam(0, 11), b"nonsense")
+
+    def metrics() -> str:
+        with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+            return str(answer.read().decode())
+
+    wait_until(lambda: 'senderwatch_records_total{partition="0"} 12.0' in metrics(), "the count of records")
+    wait_until(lambda: 'reason="wrong magic"' in metrics(), "the dead letter")
+    assert 'senderwatch_decisions_total{limit="spam_messages_per_hour",type="SenderBlocked"} 1.0' in metrics()
+    with urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5) as answer:
+        assert answer.status == 200
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(20) == 0
+
+
+def test_a_missing_topic_is_named_with_the_command_that_makes_it(kafka: Broker, detect: Detect, tmp_path: Path) -> None:
+    assert detect("--once").wait(60) == 1
+    said = (tmp_path / "1.log").read_text()
+    assert "senderwatch topics create" in said
+    assert "Traceback" not in said
+
+
+def test_logs_are_json_lines_that_name_sender_tenant_and_limit(
+    kafka: Broker, topics: TopicNames, detect: Detect, tmp_path: Path
+) -> None:
+    put(kafka, topics, *spam(0, 11))
+    assert detect("--once").wait(60) == 0
+    lines = [json.loads(line) for line in (tmp_path / "1.log").read_text().splitlines()]
+    blocked = [line for line in lines if line["event"] == "SenderBlocked"]
+    assert [(each["sender"], each["tenant"], each["limit"]) for each in blocked] == [
+        ("ann@a.test", "a.test", "spam_messages_per_hour")
+    ]
