@@ -7,6 +7,7 @@ import typer
 
 from processor.cli.common import (
     EXIT_FAILED,
+    EXIT_USAGE,
     BootstrapServers,
     CommandFailed,
     Config,
@@ -23,6 +24,7 @@ from processor.kafka.registry import RegistryAway, RegistryRefused
 from processor.kafka.transactions import Fenced, TransactionImpossible
 from processor.workers.detect import WrongTopics
 from processor.workers.detecting import detect_until
+from processor.workers.policy_file import PolicyFileUnusable
 
 FAILURES = (
     Fenced,
@@ -89,5 +91,9 @@ def detect(
     with stop_on_signals() as stop:
         try:
             detect_until(settings, stop, once=once)
+        except PolicyFileUnusable as error:
+            raise CommandFailed(str(error), EXIT_USAGE) from error
+        except OSError as error:  # the port of the metrics is taken
+            raise CommandFailed(f"metrics.port: {error}", EXIT_USAGE) from error
         except FAILURES as error:
             raise CommandFailed(str(error), EXIT_FAILED) from error

@@ -98,7 +98,7 @@ class VerdictConsumer:
                     messages = [first, *self.client.consume(at_most - 1, _MORE_WAIT_S)]
         except KafkaException as error:
             if error.args[0].fatal():
-                raise Fenced(f"another process took this group member's place (each slot may run once, option --slot): {error.args[0].str()}") from None
+                raise _fenced(error.args[0]) from None
             raise
         if self._raised is not None:
             raised, self._raised = self._raised, None
@@ -203,6 +203,12 @@ def _end(message: Message) -> End | None:
     if error.code() == KafkaError._MAX_POLL_EXCEEDED:
         return None  # the callback for lost partitions follows
     if error.code() in (KafkaError.FENCED_INSTANCE_ID, KafkaError._FENCED, KafkaError._FATAL) or error.fatal():
-        raise Fenced(f"another process took this group member's place (each slot may run once, option --slot): {error.str()}")
+        raise _fenced(error)
     raise_unless_end(message)
     return None
+
+
+def _fenced(error: KafkaError) -> Fenced:
+    return Fenced(
+        f"another process took this group member's place (each slot may run once, option --slot): {error.str()}"
+    )

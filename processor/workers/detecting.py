@@ -1,5 +1,7 @@
 """`detect` put together from the settings."""
 
+import gc
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 
@@ -13,24 +15,26 @@ from processor.settings import Settings
 from processor.telemetry import Health, Metrics
 from processor.workers import policy_file
 from processor.workers.detect import DetectOptions, DetectWorker
+from processor.workers.warming import warm
 from processor.workers.wiring import client_settings, group_name, registry, topic_names
 
 _log = structlog.get_logger(__name__)
+
+_WORTH_SAYING_S = 1.0
+_COLLECT_AFTER = 100_000
+"""Objects made and not yet freed, before garbage is looked for: several batches of messages, which leave none."""
 
 
 def detect_until(settings: Settings, should_stop: Callable[[], bool], *, once: bool) -> None:
     """Run a detect worker until `should_stop`, or with `once` up to the end as it is now.
 
-    Raises what DetectWorker raises, PolicyFileError, and OSError when the metrics port is taken.
+    Raises what DetectWorker raises, PolicyFileUnusable, and OSError when the metrics port is taken.
     """
     detector = settings.detector
-    policies = (
-        PolicySet()
-        if detector.policies is None
-        else __import__("processor.workers.policy_file", fromlist=["load"]).load(detector.policies)
-    )
+    policies = PolicySet() if detector.policies is None else policy_file.load(detector.policies)
     kafka, group = client_settings(settings), group_name(settings, detector.group)
     check_reachable(kafka)
+    _warm_up()
     metrics = Metrics()
     health = Health(metrics)
     with ExitStack() as open_things:
@@ -53,3 +57,16 @@ def detect_until(settings: Settings, should_stop: Callable[[], bool], *, once: b
         health.set_live(True)
         worker.run()
         _log.info("stopped")
+
+
+def _warm_up() -> None:
+    """Make ready what would hold the group up once this worker is a member of it."""
+    began_s = time.monotonic()
+    warm()
+    took_s = time.monotonic() - began_s
+    if took_s > _WORTH_SAYING_S:
+        _log.info("kernels made ready; the next start finds them in the cache", seconds=round(took_s, 1))
+    # What there is now stays. Python would walk through all of it again every few batches, for as long as it decodes them all.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_COLLECT_AFTER)
