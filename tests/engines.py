@@ -40,8 +40,14 @@ def feed(
     engine: Engine, log: Sequence[MessageVerdict], ends: Sequence[int], first_offset: int = 0
 ) -> list[RestrictionEvent]:
     """Take the log up in batches that end at `ends`; its records have the offsets from `first_offset` on."""
-    decoder = Decoder(NoOtherWriters(), SEED)
     payloads = [payload_of(verdict) for verdict in log]
+    return feed_payloads(engine, Decoder(NoOtherWriters(), SEED), payloads, ends, first_offset)
+
+
+def feed_payloads(
+    engine: Engine, decoder: Decoder, payloads: Sequence[bytes | None], ends: Sequence[int], first_offset: int = 0
+) -> list[RestrictionEvent]:
+    """The same with the values as they stand in the topic."""
     events: list[RestrictionEvent] = []
     start = 0
     for end in ends:
