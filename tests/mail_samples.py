@@ -93,10 +93,12 @@ def position_of(name: str) -> Position:
 
 
 def sending(
-    *events: RestrictionEvent, notify: Notify | None = None, references: tuple[str, ...] = ()
+    *events: RestrictionEvent, notify: Notify | None = None, overtaken: tuple[str, ...] = ()
 ) -> tuple[Notification, list[tuple[Account, RestrictionEvent]]]:
     """A closed notification on `events`, with its accounts."""
     notify = notify or Notify(("postmaster@school.example",), time_zone="Europe/Amsterdam")
     digest = opened(events[0], notify, "mail.example.org", NOW_MS)
     accounts = [(joined(event, b"", notify, digest, place), event) for place, event in enumerate(events)]
-    return closed(digest, blocked_senders=frozenset(), references=references, now_ms=NOW_MS + 60_000), accounts
+    return closed(
+        digest, blocked_senders=frozenset(), references=(), overtaken=overtaken, now_ms=NOW_MS + 60_000
+    ), accounts

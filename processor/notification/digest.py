@@ -52,7 +52,12 @@ def joined(event: RestrictionEvent, payload: bytes, notify: Notify, digest: Noti
 
 
 def closed(
-    digest: Notification, *, blocked_senders: frozenset[str], references: tuple[str, ...], now_ms: int
+    digest: Notification,
+    *,
+    blocked_senders: frozenset[str],
+    references: tuple[str, ...],
+    overtaken: tuple[str, ...],
+    now_ms: int,
 ) -> Notification:
     """The digest, ready to be sent: nobody joins any more, and the mail's date and addresses are fixed.
 
@@ -66,5 +71,6 @@ def closed(
         stage=Stage.SENDING,
         addressed=tuple(dict.fromkeys(everybody)),
         references=tuple(dict.fromkeys(references))[:REFERENCES_MAX],
+        overtaken=overtaken,
         closed_at_ms=now_ms,
     )

@@ -38,7 +38,8 @@ class AccountFacts:
     """One account of a mail. What does not apply to the mail's kind is None.
 
     `unblocks_left` is a lower bound: an earlier block may have expired by itself, which costs none. `command` lifts the
-    block on a command line; None where the name cannot be typed there.
+    block on a command line; None where the name cannot be typed there. `overtaken`: the block has ended again meanwhile,
+    or the account is blocked again.
     """
 
     name: str
@@ -52,9 +53,10 @@ class AccountFacts:
     by: str | None
     reason: str | None
     ticket: str | None
+    overtaken: bool
 
 
-def facts_of(event: RestrictionEvent, unblocks_without_support: int) -> AccountFacts:
+def facts_of(event: RestrictionEvent, unblocks_without_support: int, *, overtaken: bool = False) -> AccountFacts:
     """The facts of `event` for a reader."""
     previous_blocks = None if isinstance(event, SenderUnblocked) else event.previous_blocks
     evidence = None if isinstance(event, SenderUnblocked) else event.evidence
@@ -70,6 +72,7 @@ def facts_of(event: RestrictionEvent, unblocks_without_support: int) -> AccountF
         by=_shown(_who(event)),
         reason=_shown(_why(event)),
         ticket=_shown(event.ticket) if isinstance(event, SenderUnblocked) else None,
+        overtaken=overtaken,
     )
 
 

@@ -228,16 +228,29 @@ class Ledger:
             )
 
     def _close(self, folder: _Folder, now_ms: int) -> list[Change]:
-        told = (self._told_of_block.get(account.block_id or "") for account in self.accounts(folder.notification.key))
+        accounts = self.accounts(folder.notification.key)
+        told = (self._told_of_block.get(account.block_id or "") for account in accounts)
         threads = (self._folders[block_mail].notification.message_id for block_mail in told if block_mail)
+        blocked_senders = frozenset(self._blocked.values())
         sending = closed(
             folder.notification,
-            blocked_senders=frozenset(self._blocked.values()),
+            blocked_senders=blocked_senders,
             references=tuple(threads) if folder.notification.kind is Kind.UNBLOCKED else (),
+            overtaken=tuple(
+                account.event_id
+                for account in accounts
+                if self._is_overtaken(folder.notification.kind, account, blocked_senders)
+            ),
             now_ms=now_ms,
         )
         self._file(sending)
         return [sending, *self._finish_if_done(folder, now_ms)]
+
+    def _is_overtaken(self, kind: Kind, account: Account, blocked_senders: frozenset[str]) -> bool:
+        """Whether what the mail tells of the account is no longer so."""
+        if kind is Kind.BLOCKED:
+            return account.block_id not in self._blocked
+        return kind is Kind.UNBLOCKED and account.sender.lower() in blocked_senders
 
     def _finish_if_done(self, folder: _Folder, now_ms: int) -> list[Change]:
         if any(delivery.state is State.PENDING for delivery in folder.deliveries.values()):

@@ -37,6 +37,8 @@ class State(StrEnum):
 class Notification:
     """One mail to come, under way or done. `addressed` is empty while gathering; the lists hold each address once.
 
+    `overtaken` names the events that no longer held when it was closed: the block had ended, the account was blocked again.
+
     `closed_at_ms` is the mail's Date and stays, so that a repeat of the mail is the same mail, byte for byte.
     """
 
@@ -54,6 +56,7 @@ class Notification:
     stage: Stage = Stage.GATHERING
     addressed: tuple[str, ...] = ()
     references: tuple[str, ...] = ()
+    overtaken: tuple[str, ...] = ()
     closed_at_ms: int | None = None
     finished_at_ms: int | None = None
 

@@ -26,6 +26,7 @@ def to_record(entry: Entry) -> tuple[str, dict[str, Any]]:
             "stage": entry.stage.value,
             "addressed": list(entry.addressed),
             "references": list(entry.references),
+            "overtaken": list(entry.overtaken),
             "closed_at": entry.closed_at_ms,
             "finished_at": entry.finished_at_ms,
         }
@@ -110,6 +111,7 @@ def _notification(record: Mapping[str, Any]) -> Notification:
         stage=Stage(record["stage"]),
         addressed=tuple(record["addressed"]),
         references=tuple(record["references"]),
+        overtaken=tuple(record["overtaken"]),
         closed_at_ms=record["closed_at"],
         finished_at_ms=record["finished_at"],
     )

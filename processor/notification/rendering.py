@@ -17,7 +17,7 @@ from processor.notification.language import Language, Words, zone_of
 from processor.notification.notices import Account, Notification
 from processor.notification.sanitise import header_text, readable
 from processor.policies.recipients import DEFAULT_LANGUAGE
-from processor.restrictions.events import RestrictionEvent
+from processor.restrictions.events import RestrictionEvent, SenderAlerted
 
 DETAILED_MAX = 20
 """Accounts with all their facts in one mail; mail programs cut a page off at about 100 kB."""
@@ -99,8 +99,10 @@ class Templates:
     ) -> Rendered:
         """The mail of `notification` on `accounts`, at least one. BrokenTemplates: one asks for what is not there."""
         language = self.language(notification.language)
+        accounts, overtaken = _latest(accounts), set(notification.overtaken)
         facts = [
-            facts_of(event, account.unblocks_without_support) for account, event in accounts[: DETAILED_MAX + NAMED_MAX]
+            facts_of(event, account.unblocks_without_support, overtaken=account.event_id in overtaken)
+            for account, event in accounts[: DETAILED_MAX + NAMED_MAX]
         ]
         self_service = bool(surroundings.console_url) or notification.readers_are_staff
         context = {
@@ -136,6 +138,15 @@ class Templates:
             return self._environment.get_template(name).render(context)
         except TemplateError as problem:
             raise BrokenTemplates(f"template {name}: {type(problem).__name__}: {problem}") from problem
+
+
+def _latest(accounts: Sequence[tuple[Account, RestrictionEvent]]) -> list[tuple[Account, RestrictionEvent]]:
+    """One entry for each account, the last; an account has an alert for each limit that it passed, and keeps them all."""
+    latest = {
+        (account.sender, account.event_id if isinstance(event, SenderAlerted) else ""): (account, event)
+        for account, event in accounts
+    }
+    return list(latest.values())
 
 
 def _paragraph(text: str) -> str:

@@ -156,6 +156,32 @@ def test_a_held_block_asks_the_operators_to_look_at_the_filter() -> None:
     assert "not blocked" in mail.text
 
 
+@pytest.mark.parametrize(
+    ("language", "event", "said"),
+    [
+        ("en", blocked(), "Meanwhile the block has ended again"),
+        ("en", unblocked(blocked()), "Meanwhile the account has been blocked again"),
+        ("nl", blocked(), "Intussen is de blokkade weer geëindigd"),
+        ("nl", unblocked(blocked()), "Intussen is het account opnieuw geblokkeerd"),
+    ],
+)
+def test_what_no_longer_holds_is_said(language: str, event: RestrictionEvent, said: str) -> None:
+    policy = replace(POLICY, language=language)
+    notification, accounts = sending(event, notify=policy, overtaken=(event.event_id,))
+    late = TEMPLATES.render(notification, accounts, SURROUNDINGS)
+    for part, plain in ((late.text, render(event, notify=policy).text), (late.html, render(event, notify=policy).html)):
+        assert said in re.sub(r"\s+", " ", part)
+        assert said not in re.sub(r"\s+", " ", plain)
+
+
+def test_an_account_that_was_blocked_twice_is_one_account_with_its_last_block() -> None:
+    again = blocked(previous_blocks=7)
+    again = replace(again, position=replace(again.position, offset=1))
+    mail = render(blocked(), again)
+    assert mail.subject == "Outbound spam: anna@school.example is blocked from sending"
+    assert "7 times in the last 30 days" in mail.text
+
+
 # -- any event, any name -----------------------------------------------------------------------------------------------
 
 

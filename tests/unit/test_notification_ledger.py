@@ -195,6 +195,16 @@ def test_an_unblock_whose_block_is_not_known_goes_to_whom_the_policy_names() -> 
     assert (notification.references, notification.addressed) == ((), NOTIFY.recipients)
 
 
+def test_what_no_longer_holds_when_the_mail_is_closed_is_marked() -> None:
+    """An account that is still misused at midnight is unblocked and blocked again within the digest delay."""
+    first, second = blocked(), replace(blocked(), position=replace(blocked().position, offset=1))
+    ledger = Ledger(RULES)
+    for event in (first, unblocked(first), second):
+        ledger.take(event, b"", NOTIFY, NOW_MS)
+    overtaken = {each.kind: each.overtaken for each in notifications(ledger.close_due(NOW_MS + 60_000))}
+    assert overtaken == {Kind.BLOCKED: (first.event_id,), Kind.UNBLOCKED: (unblocked(first).event_id,)}
+
+
 # -- deliveries --------------------------------------------------------------------------------------------------------
 
 
