@@ -98,7 +98,8 @@ run() {
     [ -e "$folder/server.properties" ] || fail "no node $node in $data"
     local java
     java=$(java_command)
-    # shellcheck disable=SC2086 - options are words
+    # The options are words:
+    # shellcheck disable=SC2086
     exec "$java" -Xmx"${KAFKA_HEAP:-1g}" -XX:+ExitOnOutOfMemoryError ${KAFKA_JAVA_OPTIONS:-} \
         -Dorg.slf4j.simpleLogger.defaultLogLevel=warn -Dorg.slf4j.simpleLogger.showDateTime=true \
         "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSSXXX" \

@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 from pydantic import BaseModel
+from ruamel.yaml import YAML
 
 from processor.cli.main import run
 from processor.settings import Settings, load_settings
+from processor.telemetry import CATALOGUE
 from tests.processes import ROOT
 
 DEPLOY = ROOT / "deploy"
@@ -164,3 +166,16 @@ def test_the_image_runs_without_rights_on_kernels_that_are_compiled() -> None:
     assert len(compiled_at) == 2
     assert len(set(compiled_at)) == 1, "the kernels are looked for where they were put"
     assert any("processor.workers.warming" in text for name, text in instructions if name == "RUN")
+
+
+def test_alerts_speak_of_metrics_and_labels_that_there_are() -> None:
+    exposed = {metric.exposed_name: metric for metric in CATALOGUE}
+    (group,) = YAML(typ="safe").load(DEPLOY / "prometheus" / "alerts.yaml")["groups"]
+    assert len(group["rules"]) > 5
+    for rule in group["rules"]:
+        names = re.findall(r"senderwatch_\w+", rule["expr"])
+        assert names
+        assert set(names) <= set(exposed), rule["alert"]
+        labels = {label for name in names for label in exposed[name].labels} | {"instance"}
+        used = re.findall(r"\$labels\.(\w+)", rule["annotations"]["summary"]) + re.findall(r"[{,](\w+)=", rule["expr"])
+        assert set(used) <= labels, rule["alert"]

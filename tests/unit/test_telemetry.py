@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import re
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from processor import telemetry
 from processor.telemetry import CATALOGUE, Health, Kind, Metric, Metrics, configure_logging, metrics_page
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "metrics.md"
+PROCESSOR = Path(__file__).parents[2] / "processor"
 
 
 class Terminal(io.StringIO):
@@ -77,6 +79,13 @@ def test_a_partition_that_went_away_is_shown_no_more() -> None:
     assert metrics.registry.get_sample_value("senderwatch_lag_records", {"partition": "3"}) == 5
     metrics.drop(telemetry.LAG, partition=3)
     assert metrics.registry.get_sample_value("senderwatch_lag_records", {"partition": "3"}) is None
+
+
+def test_every_metric_is_moved_by_somebody() -> None:
+    others = [path.read_text() for path in PROCESSOR.rglob("*.py") if path.name != "telemetry.py"]
+    names = [name for name, value in vars(telemetry).items() if isinstance(value, Metric)]
+    assert len(names) == len(CATALOGUE)
+    assert [name for name in names if not any(re.search(rf"\b{name}\b", text) for text in others)] == []
 
 
 def test_no_two_metrics_share_a_name() -> None:
