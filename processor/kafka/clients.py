@@ -118,7 +118,7 @@ def admin(settings: ClientSettings) -> AdminClient:
     return _made(AdminClient, {**_base(settings), **settings.properties})
 
 
-def check_reachable(settings: ClientSettings, timeout_s: float = 8.0) -> None:
+def check_reachable(settings: ClientSettings, timeout_s: float = 6.0) -> None:
     """Return when a broker answers; else raise BrokerUnreachable, with what the client says of the reason."""
     reasons: list[str] = []
     properties = {**_base(settings), **settings.properties, "error_cb": lambda error: reasons.append(error.str())}
