@@ -1,7 +1,7 @@
 """The detector's changelog: what each commit writes of a partition's state, and an engine built from it (design, section 4)."""
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -13,12 +13,17 @@ from processor.detection.changes import CellValues, Chunk, SenderValues, apply, 
 from processor.detection.engine import Engine
 from processor.kafka.clients import ClientSettings
 from processor.kafka.columns import packed, senders_record, senders_values, unpacked
-from processor.kafka.reading import first_offsets, high_watermarks, read_to_end
+from processor.kafka.reading import first_offsets, high_watermarks, place, read_to_end
 from processor.kafka.serde import Serde
 from processor.kafka.verdict_consumer import Committed
 
 FORMAT = 1
 RECORD = "ChangelogEntry"
+
+_WAY_OUT = (
+    "To start again from the first verdict that is left, without what was counted before, delete the committed offset of "
+    "partition {partition} (kafka-consumer-groups.sh --delete-offsets) and the records of the changelog partition"
+)
 
 
 class RestoreFailed(Exception):
@@ -127,77 +132,94 @@ def restore(
     settings: ClientSettings,
     serde: Serde,
     topic: str,
-    committed: Committed,
-    engine: Engine,
+    committed: Iterable[Committed],
+    engines: Mapping[int, Engine],
     *,
     should_stop: Callable[[], bool] = lambda: False,
-    progress: Callable[[int], None] = lambda _: None,
-) -> Restored:
-    """Fill a new engine with the state that belongs to a committed verdict offset, which was asked for before.
+    progress: Callable[[int, int], None] = lambda *_: None,
+) -> dict[int, Restored]:
+    """Fill new engines, by partition, with the state that belongs to the committed verdict offsets, asked for before.
 
-    `progress` is told how many records may still come. Raises RestoreFailed, and what `read_to_end` raises.
+    `progress` is told for a partition how many offsets are left to read. Raises RestoreFailed, and what `read_to_end` raises.
     """
-    partition = committed.partition
-    mark = CommitMark.from_metadata(committed.metadata) if committed.offset >= 0 else None
-    first = first_offsets(settings, topic, [partition])[partition]
-    end = high_watermarks(settings, topic, [partition])[partition]
-    start = mark.changelog_start if mark is not None else first
-    if first > start:
-        raise RestoreFailed(
-            f"{topic}, partition {partition}, begins at offset {first}, but the state begins at {start}: somebody has deleted "
-            f"records of it. {_WAY_OUT.format(partition=partition)}"
-        )
-    heads: list[Head] = []
-    pending: list[dict[str, Any]] = []
-    log_bytes = 0
-    for message in read_to_end(
-        settings, topic, [partition], {partition: start}, ends={partition: end}, should_stop=should_stop
-    ):
-        value, offset = message.value(), message.offset()
-        record = _entry(serde, topic, partition, offset, value)
-        if mark is not None and record["commit"] > mark.commit:
-            break
-        log_bytes += len(value or b"")
-        pending.append(record)
-        if record["head"] is not None:
-            for each in pending:
-                for chunk in chunks_of(each):
-                    apply(engine, chunk)
-            pending.clear()
-            heads.append(_head(record))
-            progress(end - (offset or 0))
-    last = heads[-1] if heads else None
-    if mark is not None and (last is None or last.commit != mark.commit):
-        found = "no commit at all" if last is None else f"commit {last.commit} as the last"
-        raise RestoreFailed(
-            f"{topic}, partition {partition}, has {found}, but the committed offset belongs to commit {mark.commit}: the "
-            f"changelog was lost or made anew. {_WAY_OUT.format(partition=partition)}"
-        )
-    if last is not None:
-        rebuild(engine, last.stream_time_ms, last.brake)
-    return Restored(last, start, log_bytes)
+    logs = {each.partition: _Log(serde, topic, each, engines[each.partition]) for each in committed}
+    firsts = first_offsets(settings, topic, logs)
+    ends = high_watermarks(settings, topic, logs)
+    starts = {partition: log.starts_at(firsts[partition]) for partition, log in logs.items()}
+    for message in read_to_end(settings, topic, logs, starts, ends=ends, should_stop=should_stop):
+        partition, offset = place(message)
+        if logs[partition].take(offset, message.value()):
+            progress(partition, ends[partition] - offset)
+    return {partition: log.restored() for partition, log in logs.items()}
 
 
-_WAY_OUT = (
-    "To start again from the first verdict that is left, without what was counted before, delete the committed offset of "
-    "partition {partition} (kafka-consumer-groups.sh --delete-offsets) and the records of the changelog partition"
-)
+class _Log:
+    """The changelog of one partition, while it is read."""
 
+    def __init__(self, serde: Serde, topic: str, committed: Committed, engine: Engine) -> None:
+        self._serde = serde
+        self._where = f"{topic}, partition {committed.partition}"
+        self._way_out = _WAY_OUT.format(partition=committed.partition)
+        self._mark = CommitMark.from_metadata(committed.metadata) if committed.offset >= 0 else None
+        self._engine = engine
+        self._start = 0
+        self._bytes = 0
+        self._pending: list[dict[str, Any]] = []
+        self._head: Head | None = None
 
-def _entry(serde: Serde, topic: str, partition: int, offset: int | None, value: bytes | None) -> dict[str, Any]:
-    try:
-        name, record = serde.decode(value)
-    except avro.UndecodableRecord as error:
-        raise RestoreFailed(
-            f"{topic}, partition {partition}, offset {offset} cannot be read ({error}): was it written by a newer senderwatch? "
-            "Run that version, or a newer one"
-        ) from None
-    if name != RECORD or record["format"] > FORMAT:
-        raise RestoreFailed(
-            f"{topic}, partition {partition}, offset {offset} is {name}, format {record.get('format')}; this senderwatch reads "
-            f"{RECORD} up to format {FORMAT}: run the version that wrote it, or a newer one"
-        )
-    return record
+    def starts_at(self, first: int) -> int:
+        """Where to begin, when the log's first record is at `first`."""
+        self._start = first if self._mark is None else self._mark.changelog_start
+        if first > self._start:
+            raise RestoreFailed(
+                f"{self._where}, begins at offset {first}, but the state begins at {self._start}: somebody has deleted "
+                f"records of it. {self._way_out}"
+            )
+        return self._start
+
+    def take(self, offset: int, value: bytes | None) -> bool:
+        """Take an entry up; whether it completed a commit. What came after the committed one is left alone."""
+        record = self._entry(offset, value)
+        if self._mark is not None and record["commit"] > self._mark.commit:
+            return False
+        self._bytes += len(value or b"")
+        self._pending.append(record)
+        if record["head"] is None:
+            return False
+        for each in self._pending:
+            for chunk in chunks_of(each):
+                apply(self._engine, chunk)
+        self._pending.clear()
+        self._head = _head(record)
+        return True
+
+    def restored(self) -> Restored:
+        """Make the engine whole, now that the log is read."""
+        head = self._head
+        if self._mark is not None and (head is None or head.commit != self._mark.commit):
+            found = "no commit at all" if head is None else f"commit {head.commit} as the last"
+            raise RestoreFailed(
+                f"{self._where}, has {found}, but the committed offset belongs to commit {self._mark.commit}: the changelog "
+                f"was lost or made anew. {self._way_out}"
+            )
+        if head is not None:
+            rebuild(self._engine, head.stream_time_ms, head.brake)
+        return Restored(head, self._start, self._bytes)
+
+    def _entry(self, offset: int, value: bytes | None) -> dict[str, Any]:
+        try:
+            name, record = self._serde.decode(value)
+        except avro.UndecodableRecord as error:
+            raise RestoreFailed(
+                f"{self._where}, offset {offset} cannot be read ({error}): was it written by a newer senderwatch? "
+                "Run that version, or a newer one"
+            ) from None
+        if name != RECORD or record["format"] > FORMAT:
+            raise RestoreFailed(
+                f"{self._where}, offset {offset} is {name}, format {record.get('format')}; this senderwatch reads {RECORD} up "
+                f"to format {FORMAT}: run the version that wrote it, or a newer one"
+            )
+        return record
 
 
 def _head(record: dict[str, Any]) -> Head:

@@ -24,7 +24,7 @@ from processor.kafka.serde import Serde
 from processor.kafka.topics import TopicNames
 from processor.kafka.transactions import OutRecord, TransactionFailed, Transactions
 from processor.kafka.trimming import Trimmer
-from processor.kafka.verdict_consumer import Committed, End, Run, VerdictConsumer
+from processor.kafka.verdict_consumer import End, Run, VerdictConsumer
 from processor.kafka.writers import RegisteredWriters
 from processor.policies.policy import PolicySet
 from processor.restrictions.events import RestrictionEvent, SenderUnblocked
@@ -249,42 +249,45 @@ class DetectWorker:
         return {partition: self._works[partition].next_offset for partition in partitions}
 
     def _restore(self, partitions: list[int]) -> None:
-        # The committed offsets are asked for first: what they belong to is in the log by then (design, section 3).
-        for committed in self._consumer.committed(partitions):
-            self._works[committed.partition] = self._restored(committed)
-
-    def _restored(self, committed: Committed) -> PartitionWork:
-        partition = committed.partition
-        engine = Engine(self._topics.verdicts, partition, self._partitions, self._policies, self._seed)
+        if not partitions:
+            return
         began_s = self._monotonic()
+        # The committed offsets are asked for first: what they belong to is in the log by then (design, section 3).
+        committed = {each.partition: each for each in self._consumer.committed(partitions)}
+        engines = {each: self._new_engine(each) for each in partitions}
         restored = restore(
             self._settings,
             self._serde,
             self._topics.changelog,
-            committed,
-            engine,
+            committed.values(),
+            engines,
             should_stop=self._should_stop,
-            progress=lambda left: self._metrics.set(telemetry.RESTORE, left, partition=partition),
+            progress=lambda partition, left: self._metrics.set(telemetry.RESTORE, left, partition=partition),
         )
-        self._metrics.set(telemetry.RESTORE, 0, partition=partition)
-        first = first_offsets(self._settings, self._topics.verdicts, [partition])[partition]
-        expected = (
-            committed.offset if committed.offset >= 0 else -1 if restored.head is None else restored.head.next_verdict
-        )
-        if 0 <= expected < first:
-            _log.error(
-                "retention took verdicts before they were read", partition=partition, from_offset=expected, to=first
+        firsts = first_offsets(self._settings, self._topics.verdicts, partitions)
+        for partition in partitions:
+            self._metrics.set(telemetry.RESTORE, 0, partition=partition)
+            found, first = restored[partition], firsts[partition]
+            expected = committed[partition].offset
+            if expected < 0 and found.head is not None:
+                expected = found.head.next_verdict
+            if 0 <= expected < first:
+                self._say_gap(partition, expected, first)
+            work = PartitionWork.from_restored(
+                engines[partition], found, max(expected, first), self._options.sweep_bytes
             )
-        work = PartitionWork.from_restored(engine, restored, max(expected, first), self._options.sweep_bytes)
-        _log.info(
-            "partition restored",
-            partition=partition,
-            next_offset=work.next_offset,
-            senders=int(engine.table.state[0].senders),
-            commit=work.commit,
-            seconds=round(self._monotonic() - began_s, 3),
-        )
-        return work
+            self._works[partition] = work
+            _log.info(
+                "partition restored",
+                partition=partition,
+                next_offset=work.next_offset,
+                senders=int(work.engine.table.state[0].senders),
+                commit=work.commit,
+                seconds=round(self._monotonic() - began_s, 3),
+            )
+
+    def _new_engine(self, partition: int) -> Engine:
+        return Engine(self._topics.verdicts, partition, self._partitions, self._policies, self._seed)
 
     def _hand_over(self, partitions: list[int]) -> None:
         """Partitions go to another worker: finish with them first."""
@@ -335,12 +338,13 @@ class DetectWorker:
         if work is None:
             return
         first = first_offsets(self._settings, self._topics.verdicts, [partition])[partition]
-        _log.error(
-            "retention took verdicts before they were read", partition=partition, from_offset=work.next_offset, to=first
-        )
+        self._say_gap(partition, work.next_offset, first)
         work.skip_to(max(first, work.next_offset), from_offset=work.next_offset)
         self._commit_due_s = self._commit_due_s or self._monotonic()
         self._read_on()  # what came with the error was not taken up
+
+    def _say_gap(self, partition: int, expected: int, first: int) -> None:
+        _log.error("retention took verdicts before they were read", partition=partition, from_offset=expected, to=first)
 
     def _reached(self, partition: int, offset: int) -> None:
         if offset >= self._ends.get(partition, 0):
