@@ -7,18 +7,14 @@ from dataclasses import dataclass
 
 import structlog
 
-from processor import telemetry
 from processor.detection.engine import Engine
-from processor.kafka.changelog import restore
 from processor.kafka.clients import ClientSettings
 from processor.kafka.errors import BrokerUnreachable
 from processor.kafka.reading import (
     ReadingStopped,
     RecordsGone,
     first_offsets,
-    high_watermarks,
     partitions_of,
-    read_to_end,
 )
 from processor.kafka.serde import Serde
 from processor.kafka.topics import TopicNames
@@ -27,15 +23,17 @@ from processor.kafka.trimming import Trimmer
 from processor.kafka.verdict_consumer import End, Run, VerdictConsumer
 from processor.kafka.writers import RegisteredWriters
 from processor.policies.policy import PolicySet
-from processor.restrictions.events import RestrictionEvent, SenderUnblocked
+from processor.restrictions.events import RestrictionEvent
 from processor.telemetry import Health, Metrics
 from processor.verdicts.batches import Decoder
+from processor.workers.finishing import Finish
 from processor.workers.partition import PartitionWork
+from processor.workers.restoring import restored_works
+from processor.workers.telling import Teller
 
 _log = structlog.get_logger(__name__)
 
 _IDLE_WAIT_S = 0.1
-_ASK_EVERY_S = 0.3
 _LETTERS_A_COMMIT = 5_000
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 5.0
 
@@ -79,16 +77,11 @@ class DetectWorker:
         self._serde = serde
         self._policies = policies
         self._options = options
-        self._metrics = metrics
+        self._teller = Teller(metrics, told)
         self._health = health
-        self._told = told
         self._monotonic = monotonic
         self._should_stop = should_stop
         self._works: dict[int, PartitionWork] = {}
-        self._all_ends: dict[int, int] = {}
-        self._ends: dict[int, int] = {}
-        """With `once`: the ends that this worker has not yet seen reached."""
-        self._ask_again_s = 0.0
         self._assigned_once = False
         self._must_rewind = False
         self._commit_due_s: float | None = None
@@ -96,9 +89,7 @@ class DetectWorker:
         self._seed = secrets.randbits(62)
         self._decoder = Decoder(RegisteredWriters(serde), self._seed)
         self._trimmer = Trimmer(settings, topics.changelog)
-        if options.once:
-            self._all_ends = high_watermarks(settings, topics.verdicts, range(self._partitions))
-            self._ends = dict(self._all_ends)
+        self._finish = Finish(settings, topics.verdicts, self._partitions, should_stop) if options.once else None
         self._consumer = VerdictConsumer(
             settings,
             topics.verdicts,
@@ -133,12 +124,14 @@ class DetectWorker:
         if self._must_rewind:
             self._rewind()
         try:
+            records = 0
             for each in self._consumer.poll(self._options.batch_size, self._wait_s()):
                 if isinstance(each, End):
                     self._reached(each.partition, each.offset)
                 else:
                     self._take(each)
-            if self._is_commit_due():
+                    records += len(each.values)
+            if self._is_commit_due(is_behind=records >= self._options.batch_size):
                 self._commit()
         except TransactionFailed:
             pass  # the next turn begins with the way back
@@ -156,20 +149,19 @@ class DetectWorker:
             return  # fetched before the partition went to another worker
         late_before = int(work.engine.table.state[0].late)
         taken = work.take(run, self._decoder, self._topics)
-        self._metrics.add(telemetry.RECORDS, taken, partition=run.partition)
-        if late := int(work.engine.table.state[0].late) - late_before:
-            self._metrics.add(telemetry.LATE, late, partition=run.partition)
+        self._teller.taken(run.partition, taken, int(work.engine.table.state[0].late) - late_before)
         if self._commit_due_s is None and work.has_progress:
             self._commit_due_s = self._monotonic() + self._options.commit_interval_ms / 1000
         self._reached(run.partition, work.next_offset)
 
-    def _is_commit_due(self) -> bool:
+    def _is_commit_due(self, *, is_behind: bool) -> bool:
+        """A decision is told at once; but a worker that is behind keeps to the interval, or it would fall back further."""
         if self._commit_due_s is None:
             return False
         works = self._works.values()
         return (
             self._monotonic() >= self._commit_due_s
-            or any(work.has_news for work in works)
+            or (not is_behind and any(work.has_news for work in works))
             or sum(len(work.letters) for work in works) >= _LETTERS_A_COMMIT
         )
 
@@ -179,9 +171,7 @@ class DetectWorker:
         self._commit_due_s = None
         if not works or self._must_rewind:
             return
-        self._must_rewind = (
-            True  # unless it goes through: what was taken from the engines to be written is not there twice
-        )
+        self._must_rewind = True  # unless it goes through: what is taken out of the engines is not there twice
         records: list[OutRecord] = []
         for work in works:
             records += work.records(self._serde, self._topics)
@@ -190,48 +180,21 @@ class DetectWorker:
         try:
             self._transactions.run(records, offsets)
         except TransactionFailed:
-            self._metrics.add(telemetry.COMMIT_FAILURES)
+            self._teller.commit_failed()
             raise
         self._must_rewind = False
-        self._metrics.observe(telemetry.COMMIT_SECONDS, self._monotonic() - began_s)
+        self._teller.committed(self._monotonic() - began_s)
         for work in works:
             self._committed(work)
 
     def _committed(self, work: PartitionWork) -> None:
         partition = work.engine.partition
-        for event in work.events:
-            self._tell(event)
-        for reason, count in work.reasons.items():
-            self._metrics.add(telemetry.DEAD_LETTERS, count, partition=partition, reason=reason.value)
-            if reason.value == "wrong partition":
-                self._metrics.add(telemetry.WRONG_PARTITION, count, partition=partition)
-                _log.error(
-                    "verdicts in a partition that is not their sender's: a feeder uses another partitioner",
-                    partition=partition,
-                    records=count,
-                )
-            else:
-                _log.warning("records refused", partition=partition, reason=reason.value, records=count)
-        self._metrics.set(telemetry.STREAM_TIME, work.engine.stream_time_ms / 1000, partition=partition)
-        self._metrics.set(telemetry.SENDERS, int(work.engine.table.state[0].senders), partition=partition)
-        behind = self._consumer.behind(partition, work.next_offset)
-        if behind is not None:
-            self._metrics.set(telemetry.LAG, behind, partition=partition)
+        self._teller.published(work.events)
+        self._teller.refused(partition, work.reasons)
+        self._teller.stands(work.engine, self._consumer.behind(partition, work.next_offset))
         trim = work.committed()
         if trim is not None:
             self._trimmer.trim(partition, trim)
-
-    def _tell(self, event: RestrictionEvent) -> None:
-        limit = "" if isinstance(event, SenderUnblocked) or event.evidence is None else event.evidence.limit_name
-        self._metrics.add(telemetry.DECISIONS, type=type(event).__name__, limit=limit)
-        _log.info(
-            type(event).__name__,
-            sender=event.sender,
-            tenant=event.tenant_id,
-            limit=limit or None,
-            event_id=event.event_id,
-        )
-        self._told(event)
 
     def _commit_or_give_up(self) -> None:
         """The last commit before partitions go; what does not go through is done again by their next owner."""
@@ -249,42 +212,16 @@ class DetectWorker:
         return {partition: self._works[partition].next_offset for partition in partitions}
 
     def _restore(self, partitions: list[int]) -> None:
-        if not partitions:
-            return
-        began_s = self._monotonic()
-        # The committed offsets are asked for first: what they belong to is in the log by then (design, section 3).
-        committed = {each.partition: each for each in self._consumer.committed(partitions)}
-        engines = {each: self._new_engine(each) for each in partitions}
-        restored = restore(
+        self._works |= restored_works(
             self._settings,
+            self._topics,
             self._serde,
-            self._topics.changelog,
-            committed.values(),
-            engines,
+            self._consumer.committed(partitions),
+            self._new_engine,
+            self._teller,
+            sweep_bytes=self._options.sweep_bytes,
             should_stop=self._should_stop,
-            progress=lambda partition, left: self._metrics.set(telemetry.RESTORE, left, partition=partition),
         )
-        firsts = first_offsets(self._settings, self._topics.verdicts, partitions)
-        for partition in partitions:
-            self._metrics.set(telemetry.RESTORE, 0, partition=partition)
-            found, first = restored[partition], firsts[partition]
-            expected = committed[partition].offset
-            if expected < 0 and found.head is not None:
-                expected = found.head.next_verdict
-            if 0 <= expected < first:
-                self._say_gap(partition, expected, first)
-            work = PartitionWork.from_restored(
-                engines[partition], found, max(expected, first), self._options.sweep_bytes
-            )
-            self._works[partition] = work
-            _log.info(
-                "partition restored",
-                partition=partition,
-                next_offset=work.next_offset,
-                senders=int(work.engine.table.state[0].senders),
-                commit=work.commit,
-                seconds=round(self._monotonic() - began_s, 3),
-            )
 
     def _new_engine(self, partition: int) -> Engine:
         return Engine(self._topics.verdicts, partition, self._partitions, self._policies, self._seed)
@@ -302,8 +239,7 @@ class DetectWorker:
     def _forget(self, partitions: list[int]) -> None:
         for partition in partitions:
             if self._works.pop(partition, None) is not None:
-                for gauge in (telemetry.LAG, telemetry.RESTORE, telemetry.STREAM_TIME, telemetry.SENDERS):
-                    self._metrics.drop(gauge, partition=partition)
+                self._teller.gone(partition)
 
     def _rewind(self) -> None:
         """After a failed transaction: back to what is committed, with the state that belongs to it."""
@@ -338,42 +274,22 @@ class DetectWorker:
         if work is None:
             return
         first = first_offsets(self._settings, self._topics.verdicts, [partition])[partition]
-        self._say_gap(partition, work.next_offset, first)
+        self._teller.gap(partition, work.next_offset, first)
         work.skip_to(max(first, work.next_offset), from_offset=work.next_offset)
         self._commit_due_s = self._commit_due_s or self._monotonic()
         self._read_on()  # what came with the error was not taken up
 
-    def _say_gap(self, partition: int, expected: int, first: int) -> None:
-        _log.error("retention took verdicts before they were read", partition=partition, from_offset=expected, to=first)
-
     def _reached(self, partition: int, offset: int) -> None:
-        if offset >= self._ends.get(partition, 0):
-            self._ends.pop(partition, None)
+        if self._finish is not None:
+            self._finish.reached(partition, offset)
 
     def _is_done(self) -> bool:
-        """With `once`: whether the group has committed all that there was when this worker started.
-
-        That its own partitions are done does not suffice: one that moves between workers belongs to nobody for a while.
-        """
-        if not self._options.once or not self._assigned_once or any(each in self._ends for each in self._works):
+        if self._finish is None or not self._assigned_once or not self._finish.is_worth_asking(self._works):
             return False
-        if self._monotonic() < self._ask_again_s:
-            return False
-        self._ask_again_s = self._monotonic() + _ASK_EVERY_S
         if self._commit_due_s is not None:
             self._commit_due_s = self._monotonic()
             return False
-        starts = {each.partition: each.offset for each in self._consumer.committed(range(self._partitions))}
-        left = {partition: offset for partition, offset in starts.items() if offset < self._all_ends[partition]}
-        unread = read_to_end(
-            self._settings,
-            self._topics.verdicts,
-            left,
-            {partition: offset for partition, offset in left.items() if offset >= 0},
-            ends={partition: self._all_ends[partition] for partition in left},
-            should_stop=self._should_stop,
-        )
-        return next(iter(unread), None) is None
+        return self._finish.is_done(self._consumer.committed(range(self._partitions)))
 
     def _checked_partitions(self) -> int:
         """N. Raises WrongTopics when a topic that must have as many partitions has not, UnknownTopic, BrokerUnreachable."""

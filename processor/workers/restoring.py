@@ -1,0 +1,63 @@
+"""Partitions that come to a detect worker, with the state that belongs to what is committed of them."""
+
+import time
+from collections.abc import Callable, Sequence
+
+import structlog
+
+from processor.detection.engine import Engine
+from processor.kafka.changelog import restore
+from processor.kafka.clients import ClientSettings
+from processor.kafka.reading import first_offsets
+from processor.kafka.serde import Serde
+from processor.kafka.topics import TopicNames
+from processor.kafka.verdict_consumer import Committed
+from processor.workers.partition import PartitionWork
+from processor.workers.telling import Teller
+
+_log = structlog.get_logger(__name__)
+
+
+def restored_works(
+    settings: ClientSettings,
+    topics: TopicNames,
+    serde: Serde,
+    committed: Sequence[Committed],
+    new_engine: Callable[[int], Engine],
+    teller: Teller,
+    *,
+    sweep_bytes: int,
+    should_stop: Callable[[], bool],
+) -> dict[int, PartitionWork]:
+    """The partitions' works, ready to go on.
+
+    `committed` was asked for before: what it belongs to is in the changelog by then (design, section 3).
+    Raises RestoreFailed, ReadingFailed, ReadingStopped, BrokerUnreachable.
+    """
+    if not committed:
+        return {}
+    began_s = time.monotonic()
+    partitions = [each.partition for each in committed]
+    engines = {partition: new_engine(partition) for partition in partitions}
+    restored = restore(
+        settings, serde, topics.changelog, committed, engines, should_stop=should_stop, progress=teller.restoring
+    )
+    firsts = first_offsets(settings, topics.verdicts, partitions)
+    works = {}
+    for each in committed:
+        partition, found, first = each.partition, restored[each.partition], firsts[each.partition]
+        expected = found.head.next_verdict if each.offset < 0 and found.head is not None else each.offset
+        if 0 <= expected < first:
+            teller.gap(partition, expected, first)
+        work = PartitionWork.from_restored(engines[partition], found, max(expected, first), sweep_bytes)
+        teller.restoring(partition, 0)
+        _log.info(
+            "partition restored",
+            partition=partition,
+            next_offset=work.next_offset,
+            senders=int(work.engine.table.state[0].senders),
+            commit=work.commit,
+            seconds=round(time.monotonic() - began_s, 3),
+        )
+        works[partition] = work
+    return works

@@ -1,0 +1,78 @@
+"""What a detect worker says of its work: in the log, in the metrics, and to whoever watches within the process."""
+
+from collections.abc import Callable, Iterable, Mapping
+
+import structlog
+
+from processor import telemetry
+from processor.avro import Undecodable
+from processor.detection.engine import Engine
+from processor.restrictions.events import RestrictionEvent, SenderUnblocked
+from processor.telemetry import Metrics
+
+_log = structlog.get_logger(__name__)
+
+
+class Teller:
+    """Tells of one worker's partitions. What was decided or refused is told once its transaction went through."""
+
+    def __init__(self, metrics: Metrics, told: Callable[[RestrictionEvent], None]) -> None:
+        """`told` hears of each published event."""
+        self._metrics = metrics
+        self._told = told
+
+    def taken(self, partition: int, records: int, late: int) -> None:
+        """Records were taken up, of which some were late."""
+        self._metrics.add(telemetry.RECORDS, records, partition=partition)
+        if late:
+            self._metrics.add(telemetry.LATE, late, partition=partition)
+
+    def committed(self, seconds: float) -> None:
+        self._metrics.observe(telemetry.COMMIT_SECONDS, seconds)
+
+    def commit_failed(self) -> None:
+        self._metrics.add(telemetry.COMMIT_FAILURES)
+
+    def published(self, events: Iterable[RestrictionEvent]) -> None:
+        """Events are there for all to read."""
+        for event in events:
+            name = type(event).__name__
+            limit = "" if isinstance(event, SenderUnblocked) or event.evidence is None else event.evidence.limit_name
+            self._metrics.add(telemetry.DECISIONS, type=name, limit=limit)
+            _log.info(name, sender=event.sender, tenant=event.tenant_id, limit=limit or None, event_id=event.event_id)
+            self._told(event)
+
+    def refused(self, partition: int, reasons: Mapping[Undecodable, int]) -> None:
+        """Records are in the dead-letter topic."""
+        for reason, count in reasons.items():
+            self._metrics.add(telemetry.DEAD_LETTERS, count, partition=partition, reason=reason.value)
+            if reason is Undecodable.WRONG_PARTITION:
+                self._metrics.add(telemetry.WRONG_PARTITION, count, partition=partition)
+                _log.error(
+                    "verdicts in a partition that is not their sender's: a feeder uses another partitioner",
+                    partition=partition,
+                    records=count,
+                )
+            else:
+                _log.warning("records refused", partition=partition, reason=reason.value, records=count)
+
+    def stands(self, engine: Engine, behind: int | None) -> None:
+        """Where a partition is; `behind`: records still to come, where that is known."""
+        partition = engine.partition
+        self._metrics.set(telemetry.STREAM_TIME, engine.stream_time_ms / 1000, partition=partition)
+        self._metrics.set(telemetry.SENDERS, int(engine.table.state[0].senders), partition=partition)
+        if behind is not None:
+            self._metrics.set(telemetry.LAG, behind, partition=partition)
+
+    def restoring(self, partition: int, left: int) -> None:
+        """So many offsets of a partition's changelog are still to be read."""
+        self._metrics.set(telemetry.RESTORE, left, partition=partition)
+
+    def gap(self, partition: int, expected: int, first: int) -> None:
+        """Retention was faster than the worker."""
+        _log.error("retention took verdicts before they were read", partition=partition, from_offset=expected, to=first)
+
+    def gone(self, partition: int) -> None:
+        """The partition is another worker's now."""
+        for gauge in (telemetry.LAG, telemetry.RESTORE, telemetry.STREAM_TIME, telemetry.SENDERS):
+            self._metrics.drop(gauge, partition=partition)
