@@ -1,5 +1,6 @@
 """Fixtures for all tests. A broker starts with the first test that asks for one, and none survives the suite."""
 
+import logging
 import os
 import signal
 import subprocess
@@ -8,6 +9,7 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 
 import pytest
+import structlog
 from hypothesis import settings
 
 from tests import processes
@@ -30,6 +32,17 @@ def pytest_configure(config: pytest.Config) -> None:
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, end)
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before() -> Iterator[None]:
+    """A command that a test runs in this process sets up logging to the test's own standard error, which ends with it."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,9 @@
 """Reading and writing whole topics in tests."""
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 
-from confluent_kafka import KafkaError, Message, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from processor.kafka import clients
 from processor.kafka.clients import ClientSettings
@@ -34,7 +35,7 @@ def read_all(bootstrap: str, topic: str, *, read_committed: bool = True, timeout
         ends: dict[int, int] = {}
         starts: list[TopicPartition] = []
         for partition in partitions:
-            low, high = reader.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)
+            low, high = wait_until(partial(_watermarks, reader, topic, partition), f"the leader of {topic}/{partition}")
             if high > low:
                 ends[partition] = high
                 starts.append(TopicPartition(topic, partition, low))
@@ -47,19 +48,48 @@ def read_all(bootstrap: str, topic: str, *, read_committed: bool = True, timeout
                 assert partition is not None
                 assert offset is not None
                 if (error := message.error()) is None:
-                    if offset < ends.get(partition, offset + 1):
+                    if partition not in ends or offset < ends[partition][1]:
                         messages.append(message)
                     offset += 1
                 elif error.code() != KafkaError._PARTITION_EOF:
                     raise AssertionError(error.str())
-                if offset >= ends.get(partition, offset):
-                    ends.pop(partition, None)
+                if partition in ends and offset >= ends[partition][1]:
+                    del ends[partition]
             return not ends
 
         wait_until(reached, f"the ends {ends} of {topic}", timeout_s)
         return sorted(messages, key=lambda message: (message.partition() or 0, message.offset() or 0))
     finally:
         reader.close()
+
+
+def _watermarks(reader: Consumer, topic: str, partition: int) -> tuple[int, int] | None:
+    """The first and next offset; None while a broker that has just started does not lead the partition yet."""
+    try:
+        return reader.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)
+    except KafkaException as error:
+        if error.args[0].code() in (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE):
+            return None
+        raise
+
+
+def _ends(bootstrap: str, topic: str) -> dict[int, tuple[int, int]]:
+    """First offset and high watermark of each partition; empty while one of them has no leader yet.
+
+    Asked with read_uncommitted: the client gives a reader with read_committed the last stable offset for the watermark,
+    which lies before a transaction whose commit is decided but has not reached this partition.
+    """
+    asker = clients.consumer(ClientSettings(bootstrap), group=None, read_committed=False)
+    try:
+        partitions = sorted(asker.list_topics(topic, timeout=10).topics[topic].partitions)
+        places = [TopicPartition(topic, partition) for partition in partitions]
+        return {place.partition: asker.get_watermark_offsets(place, timeout=10) for place in places}
+    except KafkaException as error:
+        if error.args[0].code() not in (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE):
+            raise
+        return {}
+    finally:
+        asker.close()
 
 
 def write_all(bootstrap: str, topic: str, records: Iterable[Record], *, partition: int = -1) -> None:

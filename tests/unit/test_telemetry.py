@@ -26,16 +26,6 @@ class Terminal(io.StringIO):
         return True
 
 
-@pytest.fixture(autouse=True)
-def logging_as_before() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
-
-
 def test_the_documented_metrics_are_those_of_the_catalogue() -> None:
     assert DOCUMENT.read_text() == metrics_page(), "`make docs` writes docs/metrics.md anew"
 
