@@ -29,13 +29,16 @@ def read_all(bootstrap: str, topic: str, *, read_committed: bool = True, timeout
 
     With `read_committed` it waits until the transactions before those ends are decided.
     """
+    # To a reader with read_committed the client gives the last stable offset for the end, which lies before a
+    # transaction whose commit is decided but whose marker has not reached this partition yet.
+    asker = clients.consumer(ClientSettings(bootstrap), group=None, read_committed=False)
     reader = clients.consumer(ClientSettings(bootstrap), group=None, read_committed=read_committed, partition_eof=True)
     try:
         partitions = sorted(reader.list_topics(topic, timeout=10).topics[topic].partitions)
         ends: dict[int, int] = {}
         starts: list[TopicPartition] = []
         for partition in partitions:
-            low, high = wait_until(partial(_watermarks, reader, topic, partition), f"the leader of {topic}/{partition}")
+            low, high = wait_until(partial(_watermarks, asker, topic, partition), f"the leader of {topic}/{partition}")
             if high > low:
                 ends[partition] = high
                 starts.append(TopicPartition(topic, partition, low))
@@ -48,18 +51,19 @@ def read_all(bootstrap: str, topic: str, *, read_committed: bool = True, timeout
                 assert partition is not None
                 assert offset is not None
                 if (error := message.error()) is None:
-                    if partition not in ends or offset < ends[partition][1]:
+                    if offset < ends.get(partition, offset + 1):
                         messages.append(message)
                     offset += 1
                 elif error.code() != KafkaError._PARTITION_EOF:
                     raise AssertionError(error.str())
-                if partition in ends and offset >= ends[partition][1]:
-                    del ends[partition]
+                if offset >= ends.get(partition, offset):
+                    ends.pop(partition, None)
             return not ends
 
         wait_until(reached, f"the ends {ends} of {topic}", timeout_s)
         return sorted(messages, key=lambda message: (message.partition() or 0, message.offset() or 0))
     finally:
+        asker.close()
         reader.close()
 
 
@@ -71,25 +75,6 @@ def _watermarks(reader: Consumer, topic: str, partition: int) -> tuple[int, int]
         if error.args[0].code() in (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE):
             return None
         raise
-
-
-def _ends(bootstrap: str, topic: str) -> dict[int, tuple[int, int]]:
-    """First offset and high watermark of each partition; empty while one of them has no leader yet.
-
-    Asked with read_uncommitted: the client gives a reader with read_committed the last stable offset for the watermark,
-    which lies before a transaction whose commit is decided but has not reached this partition.
-    """
-    asker = clients.consumer(ClientSettings(bootstrap), group=None, read_committed=False)
-    try:
-        partitions = sorted(asker.list_topics(topic, timeout=10).topics[topic].partitions)
-        places = [TopicPartition(topic, partition) for partition in partitions]
-        return {place.partition: asker.get_watermark_offsets(place, timeout=10) for place in places}
-    except KafkaException as error:
-        if error.args[0].code() not in (KafkaError.NOT_LEADER_FOR_PARTITION, KafkaError.LEADER_NOT_AVAILABLE):
-            raise
-        return {}
-    finally:
-        asker.close()
 
 
 def write_all(bootstrap: str, topic: str, records: Iterable[Record], *, partition: int = -1) -> None:
