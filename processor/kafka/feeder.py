@@ -31,6 +31,10 @@ from processor.kafka.reading import ReadingFailed, UnknownTopic, high_watermarks
 
 _ATTEMPT_S = 15.0
 """Longest wait for one answer, over the transaction timeout, so that the broker has given up before we do."""
+_SLICE_S = 1.0
+"""The client is asked to wait so long at a time, so that we can see in between whether to go on."""
+_GRACE_S = 5.0
+"""What is left of all patience once `should_stop` holds: time for a live broker to finish the transaction."""
 _PAUSE_S = 0.2
 
 _PERMANENT = frozenset({
@@ -103,6 +107,7 @@ class Feeder:
         self._settings = settings
         self._patience_s = patience_s
         self._should_stop = should_stop
+        self._hurry_until_s: float | None = None
         try:
             partitions_of(settings, topic)
             self._producer = self._new_producer(time.monotonic() + patience_s)
@@ -123,7 +128,7 @@ class Feeder:
             unclear = None
             try:
                 unclear = self._written(keys, values)
-                self._producer.commit_transaction(_ATTEMPT_S)
+                self._in_slices(self._producer.commit_transaction, _ATTEMPT_S)
             except KafkaException as error:
                 problem: KafkaError = error.args[0]
             else:
@@ -174,8 +179,10 @@ class Feeder:
         return Unclear(self.transactional_id, partition, offset, zlib.crc32(values[last]))
 
     def _wait_until_delivered(self) -> None:
-        if self._producer.flush(_ATTEMPT_S) > 0:
-            raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "the broker did not take the records in time"))
+        deadline = time.monotonic() + _ATTEMPT_S
+        while self._producer.flush(_SLICE_S) > 0:
+            if self._is_over(deadline):
+                raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "the broker did not take the records in time"))
 
     def _replace_producer(self, deadline: float, unclear: Unclear | None) -> None:
         self._producer.purge()
@@ -187,7 +194,7 @@ class Feeder:
         while True:
             producer = transactional_producer(self._settings, transactional_id=self.transactional_id)
             try:
-                producer.init_transactions(max(1.0, min(_ATTEMPT_S, deadline - time.monotonic())))
+                self._in_slices(producer.init_transactions, deadline - time.monotonic())
             except KafkaException as error:
                 problem: KafkaError = error.args[0]
                 if problem.code() in _PERMANENT:
@@ -239,5 +246,20 @@ class Feeder:
             )
         raise KafkaException(problem)
 
+    def _in_slices(self, call: Callable[[float], None], limit_s: float) -> None:
+        """A transaction call that may be called again after a timeout, as the client promises of it, and then goes on."""
+        deadline = time.monotonic() + limit_s
+        while True:
+            try:
+                return call(_SLICE_S)
+            except KafkaException as error:
+                if error.args[0].code() != KafkaError._TIMED_OUT:
+                    raise
+            if self._is_over(deadline):
+                raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "the transaction coordinator did not answer"))
+
     def _is_over(self, deadline: float) -> bool:
-        return time.monotonic() > deadline or self._should_stop()
+        now_s = time.monotonic()
+        if self._hurry_until_s is None and self._should_stop():
+            self._hurry_until_s = now_s + _GRACE_S
+        return now_s > (deadline if self._hurry_until_s is None else min(deadline, self._hurry_until_s))

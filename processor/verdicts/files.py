@@ -4,7 +4,7 @@ import gzip
 import io
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -55,7 +55,7 @@ class VerdictFile:
         """Its bytes, when it has a definite number."""
         return self.path.stat().st_size if self.path.is_file() else None
 
-    def entries(self, arrived_ms: Callable[[], int], first: int = 1) -> Iterator[Numbered | None]:
+    def entries(self, arrived_ms: Callable[[], int], first: int = 1) -> Generator[Numbered | None]:
         """From entry `first` to the end; None when a pipe is silent. `arrived_ms` gives the time of those without one."""
         with self._opened() as stream:
             if self.form is Form.AVRO:

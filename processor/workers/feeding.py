@@ -7,6 +7,7 @@ it ends, by a signal or because the broker is gone, it says at which line a seco
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -160,15 +161,16 @@ class _FileImport:
         self._watcher.opened(self._file)
         next_line = through = first
         try:
-            for numbered in self._file.entries(self._stamp, first):
-                if numbered is not None:
-                    self._take(numbered, spread)
-                    through = numbered.number + 1
-                if self._is_due(waiting=numbered is None) or should_stop():
-                    self._commit()
-                    next_line = through
-                    if should_stop():
-                        return Ended(Ending.INTERRUPTED, next_line=next_line)
+            with closing(self._file.entries(self._stamp, first)) as entries:
+                for numbered in entries:
+                    if numbered is not None:
+                        self._take(numbered, spread)
+                        through = numbered.number + 1
+                    if self._is_due(waiting=numbered is None) or should_stop():
+                        self._commit()
+                        next_line = through
+                        if should_stop():
+                            return Ended(Ending.INTERRUPTED, next_line=next_line)
             self._commit()
         except BrokerLost as lost:
             doubt = Doubt(through - 1, lost.unclear) if lost.unclear else None
@@ -180,8 +182,9 @@ class _FileImport:
         if plan.spread_ms is None:
             return None
         self._watcher.surveying(self._file)
-        entries = takewhile(lambda _: not should_stop(), self._file.entries(self._stamp))
-        recording = survey((numbered.number, numbered.entry) for numbered in entries if numbered is not None)
+        with closing(self._file.entries(self._stamp)) as entries:
+            seen = takewhile(lambda _: not should_stop(), entries)
+            recording = survey((numbered.number, numbered.entry) for numbered in seen if numbered is not None)
         return Spread(recording, plan.spread_ms, plan.ending_ms)
 
     def _stamp(self) -> int:
