@@ -318,7 +318,8 @@ def _settled(doubt: Doubt | None, feeder: Feeder, from_line: int) -> int:
         is_in = feeder.settle(doubt.unclear)
     except BrokerLost as lost:
         raise CommandFailed(
-            f"whether lines {from_line} to {doubt.through} are in is still not known: {lost}", EXIT_NO_BROKER
+            f"whether lines {from_line} to {doubt.through} are in is still not known: {lost}; run the same command again",
+            EXIT_NO_BROKER,
         ) from None
     complain(f"lines {from_line} to {doubt.through} are {'in already' if is_in else 'not in, and are imported now'}")
     return doubt.through + 1 if is_in else from_line
