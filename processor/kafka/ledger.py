@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from processor.avro import UndecodableRecord
 from processor.kafka.clients import ClientSettings
-from processor.kafka.reading import ReadingFailed, read_to_end
+from processor.kafka.reading import ReadingFailed, place, read_to_end
 from processor.kafka.serde import Serde
 from processor.kafka.transactions import OutRecord
 from processor.notification.notices import Change, Entry, Erased
@@ -30,17 +30,20 @@ class LedgerTopic:
         value = self._serde.encode(self._topic, *to_record(change))
         return OutRecord(self._topic, value=value, key=change.key.encode(), partition=partition)
 
-    def read(self, partition: int, should_stop: Callable[[], bool]) -> list[Entry]:
-        """The last entry of each key, up to the end as it is now. The committed offset must have been asked for before.
+    def read(self, partitions: list[int], should_stop: Callable[[], bool]) -> dict[int, list[Entry]]:
+        """The last entry of each key, by partition, up to the ends as they are now.
 
-        Raises LedgerUnreadable, and what `read_to_end` raises.
+        The committed offsets must have been asked for before. Raises LedgerUnreadable, and what `read_to_end` raises.
         """
-        last: dict[bytes, bytes | None] = {}
-        for message in read_to_end(self._settings, self._topic, [partition], {}, should_stop=should_stop):
-            key = message.key()
+        last: dict[int, dict[bytes, bytes | None]] = {partition: {} for partition in partitions}
+        for message in read_to_end(self._settings, self._topic, partitions, {}, should_stop=should_stop):
+            key, (partition, _) = message.key(), place(message)
             if isinstance(key, bytes):
-                last[key] = message.value()
-        return [self._entry(partition, key, value) for key, value in last.items() if value is not None]
+                last[partition][key] = message.value()
+        return {
+            partition: [self._entry(partition, key, value) for key, value in records.items() if value is not None]
+            for partition, records in last.items()
+        }
 
     def _entry(self, partition: int, key: bytes, value: bytes) -> Entry:
         try:

@@ -95,6 +95,8 @@ def designed_topics(
     trimmed = {**kept, "segment.bytes": str(128 * 1024 * 1024)}
     input_limit = {"max.message.bytes": str(input_max_bytes)}
     dead_limit = {"max.message.bytes": str(input_max_bytes + DEAD_LETTER_ROOM_BYTES)}
+    # The ledger holds whole events, with the account and the notification beside them.
+    event_in_ledger = {"max.message.bytes": str(MESSAGE_MAX_BYTES + DEAD_LETTER_ROOM_BYTES)}
     policy_limit = {"max.message.bytes": str(POLICY_MAX_BYTES)}
     # A majority must have what a producer was told is written, where there are enough replicas for one.
     safe = {"min.insync.replicas": "2"} if shape.replication is not None and shape.replication >= 3 else {}
@@ -108,5 +110,5 @@ def designed_topics(
         TopicDesign(names.dead_letters, 1, {**verdicts, **dead_limit, **safe}),
         TopicDesign(names.changelog, n, {**trimmed, **safe}),
         TopicDesign(names.journal, n, {**verdicts, **safe}),
-        TopicDesign(names.notifications, m, {**compacted, **safe}),
+        TopicDesign(names.notifications, m, {**compacted, **event_in_ledger, **safe}),
     )

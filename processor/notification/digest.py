@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from processor.notification.kinds import Kind, kind_of
-from processor.notification.notices import Account, Notification, Stage, notification_id
+from processor.notification.notices import SENDER_MAX_CHARACTERS, Account, Notification, Stage, notification_id
 from processor.policies.recipients import Notify
 from processor.restrictions.events import RestrictionEvent, SenderAlerted
 
@@ -43,8 +43,7 @@ def joined(event: RestrictionEvent, payload: bytes, notify: Notify, digest: Noti
         notification_id=digest.notification_id,
         event_id=event.event_id,
         place=place,
-        tenant_id=event.tenant_id,
-        sender=event.sender,
+        sender=event.sender[:SENDER_MAX_CHARACTERS],
         block_id=None if isinstance(event, SenderAlerted) else event.block_id,
         unblocks_without_support=notify.unblocks_without_support,
         payload=payload,

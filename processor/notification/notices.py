@@ -14,6 +14,8 @@ from processor.notification.results import Phase
 from processor.restrictions.events import NAMESPACE
 
 REPLY_MAX_CHARACTERS = 500
+SENDER_MAX_CHARACTERS = 320
+"""No address is longer; with it a ledger entry is never much larger than the event that it holds."""
 
 
 class Stage(StrEnum):
@@ -69,14 +71,13 @@ class Notification:
 class Account:
     """An account that a notification tells of, with the whole event as it stood in `sender-restrictions`.
 
-    `place` is its place in the mail, from 0. `block_id` is None for an alert. `payload` is empty for a finished
+    `place` is its place in the mail, from 0. `sender` is cut at SENDER_MAX_CHARACTERS: the event has it whole. `block_id` is None for an alert. `payload` is empty for a finished
     notification in memory: nobody renders it again.
     """
 
     notification_id: str
     event_id: str
     place: int
-    tenant_id: str
     sender: str
     block_id: str | None
     unblocks_without_support: int

@@ -143,7 +143,7 @@ class Templates:
 def _latest(accounts: Sequence[tuple[Account, RestrictionEvent]]) -> list[tuple[Account, RestrictionEvent]]:
     """One entry for each account, the last; an account has an alert for each limit that it passed, and keeps them all."""
     latest = {
-        (account.sender, account.event_id if isinstance(event, SenderAlerted) else ""): (account, event)
+        (event.sender, account.event_id if isinstance(event, SenderAlerted) else ""): (account, event)
         for account, event in accounts
     }
     return list(latest.values())

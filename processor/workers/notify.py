@@ -238,13 +238,9 @@ class Notifier:
         starts = self._membership.committed(partitions)
         if self._rules.once:
             self._ends = self._membership.ends(partitions) | self._ends
-        for partition in partitions:
-            self._restore(partition)
+        for partition, entries in self._ledger_topic.read(partitions, self._should_stop).items():
+            self._desk.open(partition, Ledger.restored(self._rules.ledger, entries), self._now_ms())
         return starts
-
-    def _restore(self, partition: int) -> None:
-        entries = self._ledger_topic.read(partition, self._should_stop)
-        self._desk.open(partition, Ledger.restored(self._rules.ledger, entries), self._now_ms())
 
     def _patiently(self, call: Callable[[], None]) -> None:
         """Until it succeeds; ReadingStopped when the worker is told to stop before."""

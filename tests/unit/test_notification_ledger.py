@@ -352,7 +352,7 @@ TestRestoreCommutes = LedgerMachine.TestCase
 @given(st.sampled_from(["account", "delivery"]))
 def test_what_belongs_to_no_notification_is_left_out(part: str) -> None:
     orphan: Entry = (
-        Account("gone", "event", 0, "school", "a@x.example", None, 3, b"")
+        Account("gone", "event", 0, "a@x.example", None, 3, b"")
         if part == "account"
         else Delivery("gone", "a@x.example", next_attempt_ms=NOW_MS)
     )

@@ -58,7 +58,7 @@ class World:
     rounds: int = 0
 
     def entries(self) -> list[Entry]:
-        return LedgerTopicOf(self).read(0, lambda: False)
+        return LedgerTopicOf(self).read([0], lambda: False)[0]
 
 
 class LedgerTopicOf(LedgerTopic):
@@ -66,8 +66,10 @@ class LedgerTopicOf(LedgerTopic):
         super().__init__(ClientSettings("nowhere:1"), "notifications", SERDE)
         self._world = world
 
-    def read(self, partition: int, should_stop: Callable[[], bool]) -> list[Entry]:
-        return [self._entry(partition, key, value) for key, value in self._world.ledger.items()]
+    def read(self, partitions: list[int], should_stop: Callable[[], bool]) -> dict[int, list[Entry]]:
+        return {
+            each: [self._entry(each, key, value) for key, value in self._world.ledger.items()] for each in partitions
+        }
 
 
 class TransactionsOf(Transactions):
