@@ -1,14 +1,11 @@
 """`senderwatch verdicts`: put verdicts into the topic, from files or made up."""
 
-import signal
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -29,6 +26,7 @@ from processor.cli.common import (
     prepare,
 )
 from processor.cli.feeding_view import Screen, generating_progress, going_on, import_progress, summary
+from processor.cli.signals import Stop, stop_on_signals
 from processor.kafka.clients import check_reachable
 from processor.kafka.feeder import BrokerLost, Feeder, FeedRefused
 from processor.kafka.registry import RegistryAway, RegistryRefused
@@ -48,6 +46,7 @@ app = typer.Typer(help="Put verdicts into the topic: from files, or made up.", n
 _BATCH = 20_000
 _PACED_BATCHES_S = 5
 """Batches a second when generated traffic is paced."""
+_STOP_CHECK_S = 0.2
 
 Patience = Annotated[
     float, typer.Option("--patience", metavar="SECONDS", min=1, help="How long to try again when the broker is gone.")
@@ -97,8 +96,7 @@ def import_(
 ) -> None:
     """Import verdicts, each of them exactly once.
 
-    Lines that are no verdict are refused and told, and the exit status is 1 then; all others are imported. An import that
-    is interrupted or loses the broker says how to go on.
+    Refused lines are told at the end, and the exit status is 1 then. An import that ends early says how to go on.
     """
     now_ms = options.now_ms()
     reading = Reading(options.tenants_in(tenants), options.networks(trust_envelope_from or []))
@@ -127,13 +125,13 @@ def import_(
     )
     tally, begun_s = Tally(), time.monotonic()
     with ExitStack() as open_things, _told_failures():
-        stop = open_things.enter_context(_stop_on_signals())
+        stop = open_things.enter_context(stop_on_signals())
         prefix = _prefix(settings, open_things, stop)
         keep = open_things.enter_context(refused_to.open("a" if from_line > 1 else "w")) if refused_to else None
         feeder = _feeder(settings, open_things, patience, stop, doubt)
         plan = replace(plan, prefix=prefix, from_line=_settled(doubt, feeder, from_line))
         with import_progress() as progress:
-            ended = import_files(plan, feeder, tally, Screen(progress, keep), stop.is_set)
+            ended = import_files(plan, feeder, tally, Screen(progress, keep), stop)
     for line in summary(tally, time.monotonic() - begun_s):
         print(line)
     raise typer.Exit(_status(ended, tally, files, plan))
@@ -152,9 +150,9 @@ def _status(ended: Ended, tally: Tally, files: list[Path], plan: Import) -> int:
 
 @app.command("generate")
 def generate_(
-    records: Annotated[int, typer.Option("--records", metavar="N", min=0)] = 100_000,
-    senders: Annotated[int, typer.Option("--senders", metavar="N", min=1)] = 10_000,
-    tenants: Annotated[int, typer.Option("--tenants", metavar="N", min=1)] = 200,
+    records: Annotated[int, typer.Option("--records", metavar="N", min=0, help="How many in all.")] = 100_000,
+    senders: Annotated[int, typer.Option("--senders", metavar="N", min=1, help="Accounts that send.")] = 10_000,
+    tenants: Annotated[int, typer.Option("--tenants", metavar="N", min=1, help="That they belong to.")] = 200,
     skew: Annotated[
         float,
         typer.Option("--skew", metavar="S", min=0, max=3, help="0: all send as much; 1: the first sends a tenth."),
@@ -230,19 +228,19 @@ def _generate_live(traffic: "Traffic", settings: Settings, patience: float, rate
     batch = _BATCH if rate is None else max(1, min(_BATCH, int(rate / _PACED_BATCHES_S)))
     sent, begun_s = 0, time.monotonic()
     with ExitStack() as open_things, _told_failures():
-        stop = open_things.enter_context(_stop_on_signals())
+        stop = open_things.enter_context(stop_on_signals())
         prefix = _prefix(settings, open_things, stop)
         feeder = _feeder(settings, open_things, patience, stop)
         bar = open_things.enter_context(generating_progress(traffic.records))
 
         def wait_until_ms(due_ms: int) -> None:
-            if rate is not None:
-                stop.wait(max(0.0, due_ms / 1000 - time.time()))
+            while rate is not None and not stop() and (left_s := due_ms / 1000 - time.time()) > 0:
+                time.sleep(min(left_s, _STOP_CHECK_S))
 
         try:
             for sent in feed_generated(generate(traffic, prefix, batch), feeder, wait_until_ms):
                 bar.update(bar.task_ids[0], completed=sent)
-                if stop.is_set():
+                if stop():
                     break
         except BrokerLost as lost:
             certainty = "and the next batch may be" if lost.unclear else "and no more"
@@ -256,44 +254,26 @@ def _generate_live(traffic: "Traffic", settings: Settings, patience: float, rate
 
 
 @contextmanager
-def _stop_on_signals() -> Iterator[threading.Event]:
-    """An event that SIGINT and SIGTERM set, so that a transaction is finished and the rest is told."""
-    stop = threading.Event()
-
-    def ask(_signal: int, _frame: FrameType | None) -> None:
-        stop.set()
-
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@contextmanager
 def _told_failures() -> Iterator[None]:
     try:
         yield
-    except FeedRefused as error:
-        raise CommandFailed(str(error)) from None
-    except RegistryRefused as error:
+    except (FeedRefused, RegistryRefused) as error:
         raise CommandFailed(str(error)) from None
     except RegistryAway as error:
         raise CommandFailed(str(error), EXIT_NO_BROKER) from None
     except OSError as error:
-        raise CommandFailed(f"{error.filename}: {error.strerror}") from None
+        raise CommandFailed(str(error)) from None
 
 
-def _prefix(settings: Settings, open_things: ExitStack, stop: threading.Event) -> bytes:
+def _prefix(settings: Settings, open_things: ExitStack, stop: Stop) -> bytes:
     known = registry(settings)
     if known is not None:
         open_things.enter_context(known)
-    return Serde(known, should_stop=stop.is_set).prefix(topic_names(settings).verdicts, "MessageVerdict")
+    return Serde(known, should_stop=stop).prefix(topic_names(settings).verdicts, "MessageVerdict")
 
 
 def _feeder(
-    settings: Settings, open_things: ExitStack, patience_s: float, stop: threading.Event, doubt: Doubt | None = None
+    settings: Settings, open_things: ExitStack, patience_s: float, stop: Stop, doubt: Doubt | None = None
 ) -> Feeder:
     kafka = client_settings(settings)
     check_reachable(kafka)
@@ -302,7 +282,7 @@ def _feeder(
         topic_names(settings).verdicts,
         transactional_id=doubt.unclear.transactional_id if doubt else None,
         patience_s=patience_s,
-        should_stop=stop.is_set,
+        should_stop=stop,
     )
     open_things.callback(feeder.close)
     return feeder
