@@ -83,12 +83,17 @@ def notify(
     kafka_properties: KafkaProperties = None,
     log_level: LogLevel = None,
 ) -> None:
-    """Tell the people concerned by mail: who is blocked and why, and who can send again.
+    """Tell the people concerned by mail: who is blocked and why, who can send again.
 
-    Accounts of one organisation that are blocked within a minute share a mail. Each mail is recorded in the topic
-    `notifications` before it is sent and its outcome after: nothing is lost, whatever is killed, and what may go out
-    twice has the same Message-ID. What is deferred is tried again for three days. Login, timeouts and the support
-    address are settings: [smtp] and [notifier] of the TOML file.
+    Accounts of one organisation that are blocked within a minute share a mail.
+    Each mail is recorded in the topic `notifications` before it is sent, and its
+    outcome after: nothing is lost, whatever is killed, and what may go out twice
+    has the same Message-ID. What is deferred is tried again for three days.
+
+    Login, timeouts and the support address are settings: the sections smtp and
+    notifier of the TOML file.
+
+    To try it without a mail server: senderwatch notify --once --outbox mails
     """
     settings = prepare(
         config,

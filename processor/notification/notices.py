@@ -71,8 +71,8 @@ class Notification:
 class Account:
     """An account that a notification tells of, with the whole event as it stood in `sender-restrictions`.
 
-    `place` is its place in the mail, from 0. `sender` is cut at SENDER_MAX_CHARACTERS: the event has it whole. `block_id` is None for an alert. `payload` is empty for a finished
-    notification in memory: nobody renders it again.
+    `place` is its place in the mail, from 0. `sender` is cut at SENDER_MAX_CHARACTERS: the event has it whole. `block_id`
+    is None for an alert. `payload` is empty for a finished notification in memory: nobody renders it again.
     """
 
     notification_id: str

@@ -294,3 +294,19 @@ def test_the_ledger_is_in_the_partition_number_of_the_events(office: PostOffice)
         assert isinstance(key, bytes)
         tenant = tenants[ledger[key.decode()].notification_id]
         assert message.partition() == of_events[tenant.encode()]
+
+
+def test_of_two_workers_with_one_slot_the_older_ends_and_says_why(
+    office: PostOffice, senderwatch: Senderwatch, tmp_path: Path
+) -> None:
+    policies = policy_file(tmp_path, "default: {notify: {digest_delay: 0s}}\n")
+    logs = [tmp_path / "first.log", tmp_path / "second.log"]
+    workers = []
+    for log in logs:
+        workers.append(senderwatch(*office.arguments(), "--policies", str(policies), "--slot", "one", output=log))
+        wait_until(lambda log=log: "partitions assigned" in log.read_text(), "its partitions", 60)  # type: ignore[misc]
+    office.publish(blocked())
+    assert workers[0].wait(60) == 1
+    assert "each slot may run once" in logs[0].read_text()
+    office.wait_for_mails(1)
+    assert office.sink.recipients() == ["postmaster@school.example"]
