@@ -161,7 +161,8 @@ class Desk:
             if delivery is None:
                 self._outgoing.done(errand)
                 continue
-            self._tried.add(errand)
+            if self._once:
+                self._tried.add(errand)
             self._count_repeat(errand, delivery)
             try:
                 envelope = self._composer.envelope(

@@ -11,6 +11,7 @@ from processor.notification.kinds import Kind
 from processor.notification.notices import Notification, Stage, State
 from processor.restrictions.events import UnblockReason
 from tests.brokers import Broker
+from tests.certificates import make_certificate
 from tests.conftest import Senderwatch
 from tests.mail_samples import alerted, blocked, unblocked
 from tests.mail_sink import MailSink
@@ -139,6 +140,19 @@ def test_a_group_that_lost_its_offsets_tells_nobody_again(office: PostOffice) ->
     office.once()
     office.once(notifier__group=f"{office.group}-another")
     assert len(office.sink.arrived) == 1
+
+
+def test_mails_go_over_starttls_with_a_login_from_the_settings(
+    kafka: Broker, topic_prefix: str, tmp_path: Path
+) -> None:
+    context, ca_file = make_certificate(tmp_path)
+    (tmp_path / "password").write_text("s3cret\n")
+    with MailSink(starttls=context, login=("robot", "s3cret")) as sink:
+        office = PostOffice.opened(kafka.bootstrap, topic_prefix, sink)
+        office.publish(blocked())
+        smtp = {"tls": "starttls", "ca_file": ca_file, "user": "robot", "password_file": tmp_path / "password"}
+        assert office.once(**{f"smtp__{name}": value for name, value in smtp.items()}) == 0
+        assert len(sink.arrived) == 1
 
 
 # -- refusals ----------------------------------------------------------------------------------------------------------
