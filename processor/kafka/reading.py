@@ -10,7 +10,8 @@ still open below the mark holds the end back, and the reader waits for its outco
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import cast
+from concurrent.futures import Future, wait
+from typing import Any, cast
 
 import structlog
 from confluent_kafka import IsolationLevel, KafkaError, KafkaException, Message, TopicPartition
@@ -26,6 +27,7 @@ _BATCH_WAIT_S = 0.02
 """`consume` waits for a whole batch or this long; what is there before comes late by it, and only at the end."""
 _ASK_TIMEOUT_S = 30.0
 _ASK_AGAIN_S = 0.1
+_FIRST_ANSWER_S = 0.1
 _SAY_AFTER_S = 10.0
 """The longest that an abandoned transaction usually holds readers back; whoever waits longer says for what."""
 
@@ -111,7 +113,9 @@ def _asked(
     client = admin(settings)  # kept until the answers are there: they never come from a client that is gone
     deadline = time.monotonic() + timeout_s
     while True:
-        answers = client.list_offsets(places, isolation_level=isolation, request_timeout=timeout_s)
+        answers = _answered(
+            lambda: client.list_offsets(places, isolation_level=isolation, request_timeout=timeout_s), deadline
+        )
         try:
             return {place.partition: answer.result().offset for place, answer in answers.items()}
         except KafkaException as raised:
@@ -124,6 +128,20 @@ def _asked(
             if time.monotonic() > deadline:
                 raise ReadingFailed(f"cannot ask for the offsets of {topic}: {error.str()}") from None
             time.sleep(_ASK_AGAIN_S)  # no leader now: a broker restarts, or the topic is a moment old
+
+
+def _answered(
+    ask: Callable[[], dict[TopicPartition, Future[Any]]], deadline: float
+) -> dict[TopicPartition, Future[Any]]:
+    """Asks, and asks again when nothing comes for a moment, then for longer; the same client answers the second time at once.
+
+    A new client's first question can fall between its first connection and the one that takes its place. It then waits
+    for a timer, one second or three (librdkafka 2.16: one question in twenty on a real broker).
+    """
+    answers, patience_s = ask(), _FIRST_ANSWER_S
+    while wait(answers.values(), patience_s).not_done and time.monotonic() < deadline:
+        answers, patience_s = ask(), 2 * patience_s
+    return answers
 
 
 def read_to_end(
