@@ -50,6 +50,8 @@ class Traffic:
     `records` fill the `hours` before `end_ms`; the order is that of arrival, and no event time is after `end_ms`.
     Each of `compromised` accounts starts a campaign in the middle half of that time, of `campaign_per_hour` mails, less where
     all campaigns together would be more than a fifth of the traffic.
+    Two traffics that differ in records and times alone have the same accounts; where the places of their records, counted
+    from `first_place`, do not overlap, they have no identifier in common.
     """
 
     records: int
@@ -61,9 +63,13 @@ class Traffic:
     compromised: int = 5
     hours: float = 24.0
     campaign_per_hour: float = 120.0
+    first_place: int = 0
 
     def __post_init__(self) -> None:
-        for name, least in (("records", 0), ("senders", 1), ("tenants", 1), ("skew", 0), ("compromised", 0)):
+        least_values = (
+            ("records", 0), ("senders", 1), ("tenants", 1), ("skew", 0), ("compromised", 0), ("first_place", 0),
+        )  # fmt: skip
+        for name, least in least_values:
             if getattr(self, name) < least:
                 raise ValueError(f"{name} must be {least} or more")
         if not 0 < self.hours <= 24 * 366 or not 0 <= self.skew <= 3:
@@ -151,10 +157,11 @@ class _World:
         self._campaign_part = min(wanted, 0.2 / max(traffic.compromised, 1))
 
     def rows(self, first: int, count: int) -> generated.Rows:
-        """The records from place `first` on."""
+        """`count` records from the one with number `first` on."""
         traffic = self.traffic
-        place = np.arange(first, first + count, dtype=np.uint64)
-        arrived_ms = np.interp((place + self._part(2, place)) / traffic.records, self._done, self._clock_ms)
+        number = np.arange(first, first + count, dtype=np.uint64)
+        place = number + np.uint64(traffic.first_place)
+        arrived_ms = np.interp((number + self._part(2, place)) / traffic.records, self._done, self._clock_ms)
         occurred_at_ms = (arrived_ms - np.interp(self._part(3, place), *_LATENESS)).astype(np.int64)
         sender = _ranked(self._part(4, place), traffic.senders, traffic.skew)
         in_campaign = self._join_campaigns(place, occurred_at_ms, sender)
