@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from processor.cli import common, detect, events, notify, topics, verdicts
+from processor.cli import common, demo, detect, events, notify, topics, verdicts
 from processor.kafka.errors import BrokerUnreachable, RejectedProperty
 from processor.settings import SettingsError
 
@@ -14,6 +14,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+app.command()(demo.demo)
 app.command()(detect.detect)
 app.command()(notify.notify)
 app.add_typer(topics.app, name="topics")
