@@ -114,7 +114,7 @@ def _asked(
     deadline = time.monotonic() + timeout_s
     while True:
         answers = _answered(
-            lambda: client.list_offsets(places, isolation_level=isolation, request_timeout=timeout_s), deadline
+            lambda left_s: client.list_offsets(places, isolation_level=isolation, request_timeout=left_s), deadline
         )
         try:
             return {place.partition: answer.result().offset for place, answer in answers.items()}
@@ -131,17 +131,20 @@ def _asked(
 
 
 def _answered(
-    ask: Callable[[], dict[TopicPartition, Future[Any]]], deadline: float
+    ask: Callable[[float], dict[TopicPartition, Future[Any]]], deadline: float
 ) -> dict[TopicPartition, Future[Any]]:
     """Asks, and asks again when nothing comes for a moment, then for longer; the same client answers the second time at once.
 
-    A new client's first question can fall between its first connection and the one that takes its place. It then waits
+    `ask` is given the seconds that are left. A new client's first question can fall between its first connection and the one that takes its place. It then waits
     for a timer, one second or three (librdkafka 2.16: one question in twenty on a real broker).
     """
-    answers, patience_s = ask(), _FIRST_ANSWER_S
-    while wait(answers.values(), patience_s).not_done and time.monotonic() < deadline:
-        answers, patience_s = ask(), 2 * patience_s
-    return answers
+    patience_s = _FIRST_ANSWER_S
+    while True:
+        left_s = deadline - time.monotonic()
+        answers = ask(max(left_s, _FIRST_ANSWER_S))
+        if left_s <= patience_s or not wait(answers.values(), patience_s).not_done:
+            return answers
+        patience_s *= 2
 
 
 def read_to_end(
