@@ -13,9 +13,9 @@ from processor.detection.changes import CellValues, Chunk, SenderValues, apply, 
 from processor.detection.engine import Engine
 from processor.kafka.clients import ClientSettings
 from processor.kafka.columns import packed, senders_record, senders_values, unpacked
+from processor.kafka.group import Committed
 from processor.kafka.reading import first_offsets, high_watermarks, place, read_to_end
 from processor.kafka.serde import Serde
-from processor.kafka.verdict_consumer import Committed
 
 FORMAT = 1
 RECORD = "ChangelogEntry"

@@ -82,7 +82,6 @@ class DetectWorker:
         self._monotonic = monotonic
         self._should_stop = should_stop
         self._works: dict[int, PartitionWork] = {}
-        self._assigned_once = False
         self._must_rewind = False
         self._commit_due_s: float | None = None
         self._partitions = self._checked_partitions()
@@ -96,10 +95,7 @@ class DetectWorker:
             group=options.group,
             slot=options.slot,
             partition_eof=options.once,
-            assigned=self._take_over,
-            revoked=self._hand_over,
-            lost=self._lose,
-            should_stop=self._should_stop,
+            owner=self,
         )
         self._transactions = Transactions(settings, self._consumer.client, slot=options.slot, group=options.group)
 
@@ -107,6 +103,7 @@ class DetectWorker:
         """Work until stopped. Raises Fenced, TransactionImpossible, RestoreFailed, ReadingFailed, BrokerUnreachable."""
         try:
             self._patiently(self._transactions.start)
+            self._consumer.join()
             while not self._should_stop() and not self._is_done():
                 self._turn()
             self._commit_or_give_up()
@@ -117,7 +114,7 @@ class DetectWorker:
             raise
         finally:
             self._health.set_ready(False, "stopping")
-            self._consumer.close()
+            self._consumer.leave()
             self._transactions.discard()
 
     def _turn(self) -> None:
@@ -203,9 +200,8 @@ class DetectWorker:
         except TransactionFailed:
             _log.warning("partitions left without the last commit; their next owner takes it up again")
 
-    def _take_over(self, partitions: list[int]) -> dict[int, int]:
+    def assigned(self, partitions: list[int]) -> dict[int, int]:
         """Partitions came: restore each, and say where to go on."""
-        self._assigned_once = True
         self._health.set_ready(False, "restoring")
         self._patiently(lambda: self._restore(partitions))
         self._health.set_ready(True)
@@ -226,12 +222,12 @@ class DetectWorker:
     def _new_engine(self, partition: int) -> Engine:
         return Engine(self._topics.verdicts, partition, self._partitions, self._policies, self._seed)
 
-    def _hand_over(self, partitions: list[int]) -> None:
+    def revoked(self, partitions: list[int]) -> None:
         """Partitions go to another worker: finish with them first."""
         self._commit_or_give_up()
         self._forget(partitions)
 
-    def _lose(self, partitions: list[int]) -> None:
+    def lost(self, partitions: list[int]) -> None:
         """Partitions are another worker's already: nothing more may be said of them."""
         _log.warning("partitions lost: the group went on without this worker", partitions=partitions)
         self._forget(partitions)
@@ -284,12 +280,15 @@ class DetectWorker:
             self._finish.reached(partition, offset)
 
     def _is_done(self) -> bool:
-        if self._finish is None or not self._assigned_once or not self._finish.is_worth_asking(self._works):
+        if self._finish is None or not self._consumer.was_assigned or not self._finish.is_worth_asking(self._works):
             return False
         if self._commit_due_s is not None:
             self._commit_due_s = self._monotonic()
             return False
-        return self._finish.is_done(self._consumer.committed(range(self._partitions)))
+        try:
+            return self._finish.is_done(self._consumer.committed(range(self._partitions)))
+        except BrokerUnreachable:
+            return False  # asked again in a moment
 
     def _checked_partitions(self) -> int:
         """N. Raises WrongTopics when a topic that must have as many partitions has not, UnknownTopic, BrokerUnreachable."""

@@ -4,8 +4,8 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 
 from processor.kafka.clients import ClientSettings
+from processor.kafka.group import Committed
 from processor.kafka.reading import high_watermarks, read_to_end
-from processor.kafka.verdict_consumer import Committed
 
 _ASK_EVERY_S = 0.3
 

@@ -235,7 +235,7 @@ class Notifier:
     def _take_over(self, partitions: list[int]) -> dict[int, int]:
         """Restores partitions and says from where each goes on: what is undecided ends, then the offsets, then the ledger."""
         self._transactions.start()
-        starts = self._membership.committed(partitions)
+        starts = self._membership.starts(partitions)
         if self._rules.once:
             self._ends = self._membership.ends(partitions) | self._ends
         for partition, entries in self._ledger_topic.read(partitions, self._should_stop).items():

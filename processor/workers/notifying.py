@@ -28,7 +28,7 @@ from processor.workers.mail_templates import load_templates
 from processor.workers.notify import Notifier, NotifierRules
 from processor.workers.policy_file import load
 from processor.workers.postman import Carrier, Postman
-from processor.workers.wiring import client_settings, registry, topic_names
+from processor.workers.wiring import client_settings, group_name, registry, topic_names
 
 _log = structlog.get_logger(__name__)
 
@@ -53,6 +53,7 @@ def notify_until(
     policies = PolicySet() if chosen.policies is None else load(chosen.policies)
     templates = load_templates()
     kafka, names = client_settings(settings), topic_names(settings)
+    group = group_name(settings, chosen.group)
     check_reachable(kafka)
     missing = set(partitions_of(kafka, names.restrictions)) - set(partitions_of(kafka, names.notifications))
     if missing:
@@ -83,19 +84,15 @@ def notify_until(
             desk=Desk(composer, postman, outgoing, metrics, once=once),
             serde=serde,
             ledger_topic=LedgerTopic(kafka, names.notifications, serde),
-            membership=lambda owner: Membership(
-                kafka, names.restrictions, group=chosen.group, slot=chosen.slot, owner=owner
-            ),
-            transactions=lambda membership: Transactions(
-                kafka, membership.consumer, slot=chosen.slot, group=chosen.group
-            ),
+            membership=lambda owner: Membership(kafka, names.restrictions, group=group, slot=chosen.slot, owner=owner),
+            transactions=lambda membership: Transactions(kafka, membership.client, slot=chosen.slot, group=group),
             notify_for=policies.notify_for,
             metrics=metrics,
             health=health,
             should_stop=should_stop,
             now_ms=now_ms,
         )
-        _log.info("notifying", version=__version__, policies=policies.version, group=chosen.group, slot=chosen.slot)
+        _log.info("notifying", version=__version__, policies=policies.version, group=group, slot=chosen.slot)
         health.set_live(True)
         return notifier.run()
 

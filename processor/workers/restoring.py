@@ -8,10 +8,10 @@ import structlog
 from processor.detection.engine import Engine
 from processor.kafka.changelog import restore
 from processor.kafka.clients import ClientSettings
+from processor.kafka.group import Committed
 from processor.kafka.reading import first_offsets
 from processor.kafka.serde import Serde
 from processor.kafka.topics import TopicNames
-from processor.kafka.verdict_consumer import Committed
 from processor.workers.partition import PartitionWork
 from processor.workers.telling import Teller
 

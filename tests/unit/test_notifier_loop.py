@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from processor.kafka.clients import ClientSettings
+from processor.kafka.group import Owner
 from processor.kafka.ledger import LedgerTopic
-from processor.kafka.membership import Membership, Owner, Record
+from processor.kafka.membership import Membership, Record
 from processor.kafka.serde import Serde
 from processor.kafka.transactions import OutRecord, TransactionFailed, Transactions
 from processor.notification.ledger import Ledger, LedgerRules
@@ -125,7 +126,7 @@ class MembershipOf(Membership):
     def offsets(self, partitions: Iterable[int]) -> list[TopicPartition]:
         return [TopicPartition(TOPIC, partition, self._world.position) for partition in partitions]
 
-    def committed(self, partitions: Iterable[int]) -> dict[int, int]:
+    def starts(self, partitions: Iterable[int]) -> dict[int, int]:
         return dict.fromkeys(partitions, self._world.offset)
 
     def rewind(self, starts: object) -> None:

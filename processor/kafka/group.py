@@ -1,0 +1,162 @@
+"""A member of a consumer group on one topic: who owns which partition, and from where each goes on.
+
+The group's callbacks come in the thread that polls, while it polls; what they raise comes out of the poll.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Protocol, TypeVar, cast
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
+
+from processor.kafka import clients
+from processor.kafka.clients import ClientSettings
+from processor.kafka.errors import BrokerUnreachable
+from processor.kafka.reading import raise_unless_end
+from processor.kafka.transactions import Fenced
+
+Answer = TypeVar("Answer")
+
+_COMMITTED_TIMEOUT_S = 5.0
+"""One try. The transaction of a worker that was killed stays undecided for up to 20 s."""
+
+
+class Owner(Protocol):
+    """What a worker does when partitions come and go. `assigned` restores them and says where each goes on."""
+
+    def assigned(self, partitions: list[int]) -> dict[int, int]: ...
+    def revoked(self, partitions: list[int]) -> None: ...
+    def lost(self, partitions: list[int]) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """What the group has committed of a partition; an offset below 0: nothing."""
+
+    partition: int
+    offset: int
+    metadata: str | None
+
+
+class GroupMember:
+    """One member. Not for use by several threads."""
+
+    def __init__(
+        self,
+        settings: ClientSettings,
+        topic: str,
+        *,
+        group: str,
+        slot: str | None,
+        owner: Owner,
+        partition_eof: bool,
+    ) -> None:
+        self.topic = topic
+        self.settings = settings
+        self.client: Consumer = clients.consumer(settings, group=group, slot=slot, partition_eof=partition_eof)
+        self.was_assigned = False
+        self._owner = owner
+        self._raised: BaseException | None = None
+
+    def join(self) -> None:
+        """Ask the group for partitions; they come with the polls."""
+        self.client.subscribe([self.topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost)
+
+    def committed(self, partitions: Iterable[int]) -> list[Committed]:
+        """The group's committed offsets, stable ones.
+
+        Raises BrokerUnreachable, also while a transaction that may still change the offsets is undecided: ask again then.
+        """
+        wanted = [TopicPartition(self.topic, partition) for partition in partitions]
+        if not wanted:
+            return []
+        try:
+            answers = self.client.committed(wanted, timeout=_COMMITTED_TIMEOUT_S)
+        except KafkaException as error:
+            raise BrokerUnreachable(self.settings.bootstrap_servers, error.args[0].str()) from None
+        failed = [each.error for each in answers if each.error is not None]
+        if failed:
+            raise BrokerUnreachable(self.settings.bootstrap_servers, failed[0].str())
+        return [Committed(each.partition, each.offset, each.metadata) for each in answers]
+
+    def rewind(self, starts: Mapping[int, int]) -> None:
+        """Read owned partitions on from `starts`, whatever was fetched of them before."""
+        places = _places(self.topic, starts)
+        if places:
+            self.client.incremental_unassign(places)
+            self.client.incremental_assign(places)
+
+    def leave(self) -> None:
+        """Leave the group, after `revoked` was called. A member with a slot only stops: its partitions wait for it."""
+        self.client.close()
+
+    def polled(self, poll: Callable[[], Answer]) -> Answer:
+        """What `poll` gives, which may run the callbacks. Raises Fenced, and what they raised."""
+        try:
+            answer = poll()
+        except KafkaException as error:
+            if error.args[0].fatal():
+                raise _fenced(error.args[0]) from None
+            raise
+        if self._raised is not None:
+            raised, self._raised = self._raised, None
+            raise raised
+        return answer
+
+    def _came(self, starts: Mapping[int, int]) -> None:
+        """Partitions are owned from now on, to be read from these offsets."""
+
+    def _went(self, partitions: Iterable[int]) -> None:
+        """Partitions are owned no more."""
+
+    def _on_assign(self, client: Consumer, places: list[TopicPartition]) -> None:
+        def take_over() -> None:
+            starts = self._owner.assigned([each.partition for each in places])
+            self._came(starts)
+            client.incremental_assign(_places(self.topic, starts))
+
+        self.was_assigned = True
+        self._keeping(take_over)
+
+    def _on_revoke(self, client: Consumer, places: list[TopicPartition]) -> None:
+        self._drop(client, places, self._owner.revoked)
+
+    def _on_lost(self, client: Consumer, places: list[TopicPartition]) -> None:
+        self._drop(client, places, self._owner.lost)
+
+    def _drop(self, client: Consumer, places: list[TopicPartition], tell: Callable[[list[int]], None]) -> None:
+        partitions = [each.partition for each in places]
+        self._keeping(lambda: tell(partitions))
+        self._went(partitions)
+        client.incremental_unassign(places)
+
+    def _keeping(self, call: Callable[[], None]) -> None:
+        """Calls, and keeps what is raised for the poll to raise: the client's own code must not be unwound by it."""
+        try:
+            call()
+        except BaseException as raised:  # noqa: BLE001 - nothing is swallowed, only put off
+            self._raised = raised
+
+
+def end_of(message: Message) -> bool:
+    """For a message with an error: whether it is the end of a partition; what passes by itself is not.
+
+    Raises Fenced, RecordsGone, UnknownTopic, ReadingFailed.
+    """
+    error = cast("KafkaError", message.error())
+    if error.code() == KafkaError._MAX_POLL_EXCEEDED:
+        return False  # the callback for lost partitions follows
+    if error.code() in (KafkaError.FENCED_INSTANCE_ID, KafkaError._FENCED, KafkaError._FATAL) or error.fatal():
+        raise _fenced(error)
+    raise_unless_end(message)
+    return error.code() == KafkaError._PARTITION_EOF
+
+
+def _places(topic: str, starts: Mapping[int, int]) -> list[TopicPartition]:
+    return [TopicPartition(topic, partition, offset) for partition, offset in starts.items()]
+
+
+def _fenced(error: KafkaError) -> Fenced:
+    return Fenced(
+        f"another process took this group member's place (each slot may run once, option --slot): {error.str()}"
+    )
