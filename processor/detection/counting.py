@@ -15,10 +15,12 @@ from processor.detection.layout import (
     INTERNAL,
     MESSAGES,
     NAME_GRANULES_MAX,
+    READ_AHEAD,
     SENDERS_MAX,
     SPAM_MESSAGES,
     Table,
 )
+from processor.detection.reading_ahead import read_ahead
 from processor.detection.senders import (
     find_sender,
     free_sender_if_idle,
@@ -262,7 +264,11 @@ def decide(table: Table, limits: Limits, columns: Columns, buffer: Bytes, first:
     stream time to `state.wake_at_ms` or past it, and was not touched. FULL: the table has no room for the row.
     """
     state = table.state[0]
+    ahead = first
     for row in range(first, end):
+        if row == ahead:
+            ahead = min(row + READ_AHEAD, end)
+            read_ahead(table, columns, row, ahead)
         if columns.status[row] != OK:
             continue
         free_left_cells(table, 2)

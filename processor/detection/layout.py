@@ -20,6 +20,8 @@ CELLS_MAX = 1 << 28
 NAME_GRANULES_MAX = 1 << 28
 GRANULE = 16
 """Names lie in granules of 16 bytes, so that 32 bits address 64 GiB of them."""
+READ_AHEAD = 64
+"""Rows whose memory is touched before the first of them is decided on."""
 NAME_CLASSES = 128
 """Free lists of names: one for each number of granules up to 64, beyond that one for each power of two."""
 
@@ -87,6 +89,7 @@ STATE = _record(
         ("decided_sender", "i8"),
         ("exceeded", "i8"),
         ("stopped_for", "i8"),
+        ("read_ahead", "i8"),  # means nothing: takes what was read, or the compiler would leave the reading out
     ]
 )
 
@@ -109,6 +112,7 @@ class Table(NamedTuple):
     pane_last: Uint32s  # (RING,) cell
     touched_cells: Uint32s  # (CELLS_MAX,) changed since the last commit, in order of first change
     touched_senders: Uint32s  # (SENDERS_MAX,)
+    ahead: Uint32s  # (READ_AHEAD,) where the memory is that the next rows will need
 
 
 def _reserve(dtype: np.dtype[Scalar], *shape: int) -> npt.NDArray[Scalar]:
@@ -136,6 +140,7 @@ def new_table(partition: int, partitions: int, seed: int) -> Table:
             pane_last=np.zeros(RING, np.uint32),
             touched_cells=_reserve(np.dtype(np.uint32), CELLS_MAX),
             touched_senders=_reserve(np.dtype(np.uint32), SENDERS_MAX),
+            ahead=np.zeros(READ_AHEAD, np.uint32),
         )
     except OSError as error:
         raise MemoryError(

@@ -6,7 +6,7 @@ The fields stand in the order of `schemas/MessageVerdict.avsc`; a test holds the
 import numpy as np
 
 from processor.compiled import compiled
-from processor.detection.senders import name_hash
+from processor.detection.senders import name_hash, word_at
 from processor.detection.windows import FUTURE_MS
 from processor.types import Bytes, Int64s
 from processor.verdicts.columns import (
@@ -32,8 +32,11 @@ STRING_MAX = 1 << 16
 _INT_MIN, _INT_MAX = -(1 << 31), (1 << 31) - 1
 _OCCURRED_AT_MAX_MS = 253_402_300_799_999
 _VERDICTS = 8
+_0 = np.uint64(0)
 _1 = np.uint64(1)
+_8 = np.uint64(8)
 _7F = np.uint64(0x7F)
+_HIGH_BITS = np.uint64(0x8080808080808080)
 
 
 @compiled
@@ -51,6 +54,21 @@ def _varint(buffer: Bytes, at: int, end: int) -> tuple[int, int]:
         if byte < 0x80:
             return np.int64(value >> _1) ^ -np.int64(value & _1), at
     return 0, -VARINT_OUT_OF_RANGE
+
+
+@compiled
+def _is_ascii(buffer: Bytes, at: int, end: int) -> bool:
+    here = np.uint64(at)
+    stop = np.uint64(end)
+    while here + _8 <= stop:
+        if word_at(buffer, here) & _HIGH_BITS != _0:
+            return False
+        here += _8
+    while here < stop:
+        if buffer[here] >= 0x80:
+            return False
+        here += _1
+    return True
 
 
 @compiled
@@ -97,10 +115,7 @@ def _string(buffer: Bytes, at: int, end: int) -> tuple[int, int]:
         return 0, -BAD_LENGTH
     if at + length > end:
         return 0, -TRUNCATED
-    either = 0
-    for i in range(at, at + length):
-        either |= buffer[i]
-    if either >= 0x80 and not _is_utf8(buffer, at, at + length):
+    if not _is_ascii(buffer, at, at + length) and not _is_utf8(buffer, at, at + length):
         return 0, -INVALID_UTF8
     return length, at
 
