@@ -58,6 +58,8 @@ FIELDS = frozenset(MessageVerdict.__dataclass_fields__) - {"occurred_at_ms"} | {
 """The fields of a verdict as the Avro schema names them."""
 _REQUIRED = FIELDS - {"message_id", "client_ip", "score"}
 
+_FLOAT_MAX = float.fromhex("0x1.fffffep+127")
+"""The largest number that a four-byte float holds."""
 _SECONDS_UNTIL_MS = 100_000_000_000
 """Below this an integer time is taken for seconds, a common slip: as milliseconds it would lie before March 1973."""
 
@@ -129,7 +131,7 @@ def _score(value: object) -> float | None:
 
 def finite_score(score: float) -> float:
     """The score, if a four-byte float can hold it; raises BadField."""
-    if not -3.4e38 < score < 3.4e38:
+    if not -_FLOAT_MAX <= score <= _FLOAT_MAX:
         raise BadField("score", "must be a finite number that a four-byte float can hold", found(score))
     return score
 
