@@ -135,8 +135,8 @@ def _answered(
 ) -> dict[TopicPartition, Future[Any]]:
     """Asks, and asks again when nothing comes for a moment, then for longer; the same client answers the second time at once.
 
-    `ask` is given the seconds that are left. A new client's first question can fall between its first connection and the one that takes its place. It then waits
-    for a timer, one second or three (librdkafka 2.16: one question in twenty on a real broker).
+    `ask` is given the seconds that are left. A new client's first question can fall between its first connection and the one
+    that takes its place. It then waits for a timer, one second or three (librdkafka 2.16: one in twenty on a real broker).
     """
     patience_s = _FIRST_ANSWER_S
     while True:
