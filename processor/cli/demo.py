@@ -73,7 +73,7 @@ def demo(
                 last = run_demo(Story(seconds, rate, seed), files, place, should_stop=stop, show=show)
             except demo_broker.DemoFailed as error:
                 raise CommandFailed(f"{error}\nwhat went before is in {files.log}", EXIT_FAILED) from None
-    console.print("", *summary(last, files), sep="\n", highlight=False, soft_wrap=True)
+    console.print(*summary(last, files), sep="\n", highlight=False, markup=False, soft_wrap=True)
 
 
 def _given(config: Path | None, bootstrap_servers: str, kafka_properties: list[str] | None) -> Settings:

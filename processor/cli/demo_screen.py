@@ -16,7 +16,7 @@ from processor.workers.demo_board import Scene, Stage
 
 _QUIET = "grey62"
 _FRAME = "grey50"
-_LINES_AROUND = 18
+_LINES_AROUND = 19
 """Lines of the screen that are not rows of the two tables, the line with the cursor among them."""
 _FEWEST_ROWS = 5
 _WIDE = 100
@@ -43,6 +43,7 @@ class Screen:
             _accounts(scene, room, wide=wide),
             "",
             _mails(scene, room, wide=wide),
+            "",  # where a terminal shows the ^C that is typed, without breaking a full line
         )
 
     def _headline(self, scene: Scene) -> RenderableType:
@@ -55,7 +56,8 @@ class Screen:
         line.add_row("", title, Text("Ctrl-C ends it" if scene.stage < Stage.ENDING else "", style=_QUIET))
         match scene.stage:
             case Stage.PREPARING:
-                line.add_row(self._spinner, Text(f"Waiting for {scene.waiting_for or 'the broker'}", style="cyan"), "")
+                waiting = Text(f"Waiting for {scene.waiting_for or 'the broker'}", style="cyan")
+                line.add_row(self._spinner, waiting, Text(f"{scene.elapsed_s:.0f} s", style="cyan"))
             case Stage.HISTORY:
                 line.add_row(
                     self._spinner,
@@ -74,10 +76,10 @@ class Screen:
 
 
 def _live(scene: Scene) -> Text:
-    begun = len(scene.begun)
-    if not begun:
-        return Text("Live traffic, all of it honest so far", style="cyan")
-    return Text(f"Live traffic; {begun} of {len(scene.campaigns)} compromised accounts send spam", style="cyan")
+    if begun := len(scene.begun):
+        return Text(f"Live traffic; {begun} of {len(scene.campaigns)} accounts have begun to send spam", style="cyan")
+    soon_s = (min(campaign.from_ms for campaign in scene.campaigns) - scene.now_ms) / 1000
+    return Text(f"Live traffic, honest so far; the first account turns bad in {soon_s:.0f} s", style="cyan")
 
 
 def _flow(scene: Scene) -> RenderableType:
@@ -110,7 +112,7 @@ def _flow(scene: Scene) -> RenderableType:
         content = Text(figure, style="bold cyan", justify="center", no_wrap=True)
         for line in lines:
             content.append(f"\n{line}", style="not bold default")
-        cells.append(Panel(content, title=f"[bold]{title}[/]", border_style=_FRAME, padding=0, height=5))
+        cells.append(Panel(content, title=Text(title, style="bold default"), border_style=_FRAME, padding=0, height=5))
     row.add_row(*cells)
     return row
 
@@ -145,10 +147,10 @@ def _still_sending(scene: Scene, from_ms: int) -> Text:
 
 def _mails(scene: Scene, room: int, *, wide: bool) -> RenderableType:
     table = _table()
-    table.add_column("mail to", ratio=4)
+    table.add_column("mail to", ratio=5)
     if wide:
         table.add_column("at (UTC)", width=8)
-    table.add_column("subject", ratio=10)
+    table.add_column("subject", ratio=14)
     return _filled(
         table, [_row(mail.recipient, _clock(mail.at_ms) if wide else None, mail.subject) for mail in scene.mails], room
     )

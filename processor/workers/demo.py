@@ -88,7 +88,7 @@ def run_demo(
     Raises DemoFailed when a part of it fails, BrokerUnreachable, OSError.
     """
     with ExitStack() as open_things:
-        board = Board(Metrics(), now_ms)
+        board = Board(Metrics(), now_ms, began_ms=now_ms())
         board.accounts = story.accounts
         mailbox = open_things.enter_context(Mailbox(output.mails, board.take, now_ms))
         where = open_things.enter_context(place)
@@ -202,7 +202,7 @@ class _Crew:
             _log.exception("a part of the demo failed", part=name)
 
     def _detect(self) -> None:
-        self._board.waiting_for = "the counting kernels: compiled the first time, which takes some seconds"
+        self._board.waiting_for = "the counting kernels: compiled the first time, in 10 to 30 seconds"
         warm()
         next(generate(self._story.history(now_ms()), batch_records=1))
         if self._stop.is_set():

@@ -60,6 +60,7 @@ class Scene:
     rate_out: float = 0.0
     commit_ms: float | None = None
     mean_commit_ms: float | None = None
+    elapsed_s: float = 0.0
     left_s: float = 0.0
     campaigns: tuple[Compromised, ...] = ()
     blocks: tuple[Block, ...] = ()
@@ -96,10 +97,11 @@ class _Sample:
 
 @dataclass
 class Board:
-    """Takes what the threads tell. `metrics` are the detector's; `now_ms` is the clock."""
+    """Takes what the threads tell. `metrics` are the detector's; `now_ms` is the clock, which said `began_ms` at the start."""
 
     metrics: Metrics
     now_ms: Callable[[], int]
+    began_ms: int
     kafka: str = ""
     waiting_for: str = ""
     stage: Stage = Stage.PREPARING
@@ -169,6 +171,7 @@ class Board:
             rate_out=(sample.taken - first.taken) / seconds if seconds > 0 else 0.0,
             commit_ms=_mean_ms(sample.commit_s - first.commit_s, sample.commits - first.commits),
             mean_commit_ms=_mean_ms(sample.commit_s, sample.commits),
+            elapsed_s=(now_ms - self.began_ms) / 1000,
             left_s=max(0.0, (self.live_ends_ms - now_ms) / 1000),
             campaigns=self.campaigns,
             blocks=tuple(self._blocks),

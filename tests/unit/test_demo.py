@@ -139,7 +139,7 @@ def test_a_demo_clears_away_the_mails_of_the_one_before_and_nothing_else(tmp_pat
 
 def test_the_board_counts_what_the_metrics_say() -> None:
     metrics, clock = Metrics(), iter([NOW_MS, NOW_MS + 1_000])
-    board = Board(metrics, lambda: next(clock), stage=Stage.LIVE)
+    board = Board(metrics, lambda: next(clock), NOW_MS, stage=Stage.LIVE)
     metrics.add(RECORDS, 10, partition=0)
     board.fed = 100
     first = board.scene()
@@ -155,7 +155,7 @@ def test_the_board_counts_what_the_metrics_say() -> None:
 
 def test_rates_of_a_stage_are_of_that_stage_alone() -> None:
     clock = iter([NOW_MS, NOW_MS + 1_000, NOW_MS + 1_100, NOW_MS + 2_100])
-    board = Board(Metrics(), lambda: next(clock), stage=Stage.HISTORY)
+    board = Board(Metrics(), lambda: next(clock), NOW_MS, stage=Stage.HISTORY)
     board.scene()
     board.fed = 100_000
     assert board.scene().rate_in == 100_000.0
