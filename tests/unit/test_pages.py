@@ -35,7 +35,7 @@ def _options(*path: str) -> set[str]:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_link_leads_somewhere(page: Path) -> None:
-    for link in _named(page, r"\]\((?!https?:)([^)\s]+)\)"):
+    for link in _named(page, r"(?:\]\(|src=\")(?!https?:)([^)\s\"]+)[)\"]"):
         path, _, anchor = link.partition("#")
         target = (page.parent / path).resolve() if path else page
         assert target.exists(), link
@@ -82,3 +82,29 @@ def test_every_make_target_that_a_page_shows_exists(page: Path) -> None:
     targets = set(re.findall(r"(?m)^([a-z]+):", (ROOT / "Makefile").read_text()))
     for line in _named(page, r"(?m)(?:^|`)make ((?:[a-z]+ ?)+)(?:ARGS|`|$)"):
         assert set(line.split()) <= targets, line
+
+
+OF_THE_CLIENT = {"Group authorization failed"}
+"""What the Kafka client says, in its own words."""
+
+
+def test_every_message_that_the_page_on_operations_explains_is_said() -> None:
+    sources = "".join(path.read_text() for path in (ROOT / "processor").rglob("*.py"))
+    said = re.sub(r'"\s*\n\s*f?"', "", sources)
+    tables = (ROOT / "docs" / "operations.md").read_text().split("\n## ")
+    pieces = {
+        piece.strip(" :")
+        for table in tables
+        if table.startswith("Messages that")
+        for row in re.findall(r"(?m)^\| (`.*?`[^|]*)\|", table)
+        for message in re.findall(r"`([^`]+)`", row)
+        for piece in re.split("…|[A-Z.:]{6,}", message)
+        if len(piece) >= 8
+    }
+    assert len(pieces) > 20, "the tables are not found"
+    assert {piece for piece in pieces - OF_THE_CLIENT if piece not in said} == set()
+
+
+def test_every_alert_is_on_the_page_on_operations() -> None:
+    alerts = set(_named(ROOT / "deploy" / "prometheus" / "alerts.yaml", r"alert: (\w+)"))
+    assert alerts == set(_named(ROOT / "docs" / "operations.md", r"(?m)^\| (Senderwatch\w+) \|"))
