@@ -121,7 +121,7 @@ def find_sender(table: Table, buffer: Bytes, start: int, length: int, h: int) ->
 
 
 @compiled
-def _splitbucket_of(table: Table) -> None:
+def _split_bucket(table: Table) -> None:
     state = table.state[0]
     size = 1 << state.bucket_level
     bucket = state.bucket_split
@@ -150,7 +150,7 @@ def enter_sender(table: Table, s: int) -> None:
     table.buckets[bucket] = s
     state.senders += 1
     if state.senders > (1 << state.bucket_level) + state.bucket_split and 2 << state.bucket_level <= 2 * SENDERS_MAX:
-        _splitbucket_of(table)
+        _split_bucket(table)
 
 
 @compiled
