@@ -1,6 +1,7 @@
 """The compiled decoder against fastavro: what is good is read as it reads it, what is not is refused with the reason."""
 
 from io import BytesIO
+from itertools import product
 from typing import Any
 
 import fastavro
@@ -86,7 +87,7 @@ def _string(content: bytes) -> bytes:
     [
         (None, Undecodable.NULL_VALUE),
         (b"", Undecodable.TRUNCATED),
-        (b"\x00\x00\x00", Undecodable.TRUNCATED),
+        (b"\x00\x00\x00\x00", Undecodable.TRUNCATED),
         (b"\xc3", Undecodable.TRUNCATED),
         (PREFIX[:9], Undecodable.TRUNCATED),
         (PREFIX, Undecodable.TRUNCATED),
@@ -170,6 +171,15 @@ def test_what_is_just_within_the_rules_is_read(value: bytes) -> None:
 def test_what_fastavro_lets_pass_is_refused(body: bytes, reason: Undecodable) -> None:
     fastavro.schemaless_reader(BytesIO(body), avro.schema(RECORD), None)
     assert decoded([PREFIX + body]) == [reason]
+
+
+def test_text_is_utf_8_exactly_where_python_says_so() -> None:
+    edges = bytes.fromhex("00 7f 80 8f 90 9f a0 bf c0 c1 c2 df e0 e1 ec ed ee ef f0 f1 f3 f4 f5 ff")
+    contents = [bytes(content) for length in (1, 2, 3, 4) for content in product(edges, repeat=length)]
+    before, after = (PREFIX + b"".join(parts_of(GOOD.to_record())[:3]), b"".join(parts_of(GOOD.to_record())[4:]))
+    rows = decoded([before + zigzag(len(content)) + content + after for content in contents])
+    for content, row in zip(contents, rows, strict=True):
+        assert (row is Undecodable.INVALID_UTF8) == (content.decode("utf-8", "ignore").encode() != content)
 
 
 @given(st.lists(values, max_size=8))
