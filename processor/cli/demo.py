@@ -1,6 +1,9 @@
 """`senderwatch demo`: everything at work for a minute, with nothing to install or to set up."""
 
+import io
 import logging
+import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -51,6 +54,8 @@ def demo(
         )
     given = Settings() if bootstrap_servers is None else _given(config, bootstrap_servers, kafka_properties)
     console = Console()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal that has no arrows and ticks shows ? for them
     console = Console()
     with stop_on_signals() as stop:
         console.print("Starting …", style="cyan", end="\r" if console.is_terminal else "\n")
@@ -73,6 +78,9 @@ def demo(
                 last = run_demo(Story(seconds, rate, seed), files, place, should_stop=stop, show=show)
             except demo_broker.DemoFailed as error:
                 raise CommandFailed(f"{error}\nwhat went before is in {files.log}", EXIT_FAILED) from None
+            except BrokenPipeError:  # whoever read the lines has enough of them
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                return
     console.print(*summary(last, files), sep="\n", highlight=False, markup=False, soft_wrap=True)
 
 

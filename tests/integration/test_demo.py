@@ -151,6 +151,19 @@ def test_on_a_terminal_it_draws_until_ctrl_c(senderwatch: Senderwatch, tmp_path:
     assert _left_in_session(running.pid) == []
 
 
+def test_it_ends_when_nobody_reads_its_lines_any_more_and_needs_no_utf_8(
+    senderwatch: Senderwatch, tmp_path: Path
+) -> None:
+    plain = {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0", "LC_ALL": "C"}
+    running = senderwatch("demo", "--output", str(tmp_path), environment=plain)
+    assert running.stdout is not None
+    assert running.stdout.readline() == "Starting ?\n"
+    running.stdout.close()
+    assert running.wait(60) == 0
+    assert running.stderr is not None
+    assert running.stderr.read() == ""
+
+
 def test_a_part_that_fails_ends_the_demo_and_says_which(tmp_path: Path) -> None:
     output = Output(tmp_path)
     output.prepare()
