@@ -3,6 +3,7 @@
 from typing import Any
 
 from processor.detection.engine import HISTORY_MS, Engine
+from processor.detection.layout import GRANULE
 from processor.detection.windows import DAY_PANES, day_of, is_late, pane_of
 
 
@@ -33,11 +34,13 @@ def state_of(engine: Engine) -> dict[str, Any]:
             "blocks": [at for at in engine.blocks.get(s, []) if at >= now_ms - HISTORY_MS],
         }
         if any(known.values()):
-            assert engine.name(s) not in senders, "one sender under two numbers"
-            senders[engine.name(s)] = known
+            at = int(sender.name_at) * GRANULE
+            name = table.names[at : at + int(sender.name_length)].tobytes().decode()
+            assert name not in senders, "one sender under two numbers"
+            senders[name] = known
     return {
         "stream_time": now_ms,
-        "brake": [at for at in engine.brake if at >= pane - 1],
+        "brake": {at: count for at, count in engine.brake.items() if at >= pane - 1},
         "senders": senders,
     }
 

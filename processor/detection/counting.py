@@ -14,7 +14,6 @@ from processor.detection.layout import (
     EXTERNAL,
     INTERNAL,
     MESSAGES,
-    NAME_GRANULES_MAX,
     READ_AHEAD,
     SENDERS_MAX,
     SPAM_MESSAGES,
@@ -24,6 +23,7 @@ from processor.detection.reading_ahead import read_ahead
 from processor.detection.senders import (
     find_sender,
     free_sender_if_idle,
+    name_fits,
     new_sender,
     partition_of,
 )
@@ -36,8 +36,6 @@ DONE, DECISION, WAKE, FULL = range(4)
 
 _BULK = 2
 _SPAM = 3
-_NAME_ROOM = 1 << 13
-"""Granules, twice what the longest name that the decoder lets pass takes."""
 
 
 class Limits(NamedTuple):
@@ -257,6 +255,17 @@ def _count(table: Table, s: int, pane: int, spam: int, internal: int, external: 
 
 
 @compiled
+def _has_room(table: Table, s: int, length: int) -> bool:
+    """Whether a record of sender `s`, or of a new one (0) with a name of `length` bytes, finds the slots that it may need."""
+    state = table.state[0]
+    if state.cell_free == 0 and state.cell_top >= CELLS_MAX:
+        return False
+    if s != 0:
+        return True
+    return (state.sender_free != 0 or state.sender_top < SENDERS_MAX) and name_fits(table, length)
+
+
+@compiled
 def decide(table: Table, limits: Limits, columns: Columns, buffer: Bytes, first: int, end: int) -> int:
     """Take rows `first` to `end` (exclusive) up; returns the row to go on with, `state.stopped_for` says why it stopped.
 
@@ -283,19 +292,18 @@ def decide(table: Table, limits: Limits, columns: Columns, buffer: Bytes, first:
         if max(occurred_at_ms, state.stream_time_ms) >= state.wake_at_ms:
             state.stopped_for = WAKE
             return row
-        if (
-            state.sender_top >= SENDERS_MAX
-            or state.cell_top >= CELLS_MAX
-            or state.name_top + _NAME_ROOM >= NAME_GRANULES_MAX
-        ):
-            state.stopped_for = FULL
-            return row
         advance(table, occurred_at_ms)
         pane = occurred_at_ms // PANE_MS
         if pane < state.pane - DAY_PANES + 1:
             columns.status[row] = LATE
             state.late += 1
             continue
+        if not _has_room(table, s, length):
+            free_left_cells(table, CELLS_MAX)  # all of them, at once: better a pause than no room
+            s = find_sender(table, buffer, start, length, h)
+            if not _has_room(table, s, length):
+                state.stopped_for = FULL
+                return row
         if s == 0:
             s = new_sender(table, buffer, start, length, h)
         sender = table.senders[s]

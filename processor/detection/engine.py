@@ -5,7 +5,6 @@ What is told and kept depends on the records, the policies and their order alone
 """
 
 import heapq
-from collections import deque
 from typing import cast
 
 import numpy as np
@@ -69,8 +68,8 @@ class Engine:
         """When each sender was blocked in the last 30 days, epoch milliseconds."""
         self.releases: dict[int, int] = {}
         """The first offset that counts of each sender who was released in the last day."""
-        self.brake: deque[int] = deque()
-        """The panes in which blocks by a limit and holds fell, oldest first."""
+        self.brake: dict[int, int] = {}
+        """How many blocks by a limit and holds fell in a pane, for the latest panes in which there were any."""
         self._expiries: list[tuple[int, str, int]] = []
         self._midnight_ms = 0
 
@@ -127,7 +126,8 @@ class Engine:
     def _start_at_zero(self, s: int, from_ms: int, from_offset: int) -> None:
         """Take the sender's counts away; of what stands at `from_offset` or later, only what occurs from `from_ms` on counts."""
         drop_cells(self.table, s)
-        self.releases[s] = from_offset
+        if from_ms > 0:
+            self.releases[s] = from_offset
         sender = self.table.senders[s]
         sender.restricted = 0
         sender.counts_from_ms = from_ms
@@ -150,10 +150,9 @@ class Engine:
             ]
         k = (exceeded & -exceeded).bit_length() - 1
         pane = pane_of(self.stream_time_ms)
-        while self.brake and self.brake[0] < pane - 1:
-            self.brake.popleft()
-        holds = len(self.brake) >= self.policies.brake_blocks
-        self.brake.append(pane)
+        self.brake = {at: count for at, count in self.brake.items() if at >= pane - 1}
+        holds = sum(self.brake.values()) >= self.policies.brake_blocks
+        self.brake[pane] = self.brake.get(pane, 0) + 1
         if holds:
             return self._hold(s, policy, k, record, position)
         return [self._block(s, policy, k, record, position)]
@@ -289,9 +288,3 @@ class Engine:
         bring_up(self.table, s)
         totals = [int(total) for total in self.table.totals[s]]
         return WindowCounters(*totals[:4]), WindowCounters(*totals[4:])
-
-    def name(self, s: int) -> str:
-        """The sender's name."""
-        sender = self.table.senders[s]
-        at = int(sender.name_at) * 16
-        return self.table.names[at : at + int(sender.name_length)].tobytes().decode()

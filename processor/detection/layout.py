@@ -17,9 +17,9 @@ from processor.types import Bytes, Int64s, Uint32s
 _MAP_NORESERVE = getattr(mmap, "MAP_NORESERVE", 0x4000)  # named since Python 3.13; Linux's value on x86-64 and arm64
 SENDERS_MAX = 1 << 25
 CELLS_MAX = 1 << 28
-NAME_GRANULES_MAX = 1 << 28
+NAME_GRANULES_MAX = 1 << 30
 GRANULE = 16
-"""Names lie in granules of 16 bytes, so that 32 bits address 64 GiB of them."""
+"""Names lie in granules of 16 bytes, so that 32 bits are enough for all the room reserved."""
 READ_AHEAD = 64
 """Rows whose memory is touched before the first of them is decided on."""
 NAME_CLASSES = 128

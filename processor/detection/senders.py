@@ -7,12 +7,10 @@ The hash is seeded, since whoever opens accounts chooses the names; stored names
 import numpy as np
 
 from processor.compiled import compiled
-from processor.detection.layout import GRANULE, SENDERS_MAX, Table
+from processor.detection.layout import GRANULE, NAME_GRANULES_MAX, SENDERS_MAX, Table
 from processor.types import Bytes
 
-_K0 = np.uint64(0x9E3779B97F4A7C15)
-_K1 = np.uint64(0xD6E8FEB86659FD93)
-_32 = np.uint64(32)
+_SPREAD = np.uint64(0x9E3779B97F4A7C15)
 _33 = np.uint64(33)
 _1 = np.uint64(1)
 _8 = np.uint64(8)
@@ -30,23 +28,56 @@ def word_at(buffer: Bytes, at: int) -> int:
 
 
 @compiled
+def _rotated(word: int, bits: int) -> int:
+    return (word << np.uint64(bits)) | (word >> np.uint64(64 - bits))
+
+
+@compiled
+def _sip_round(v0: int, v1: int, v2: int, v3: int) -> tuple[int, int, int, int]:
+    v0 += v1
+    v2 += v3
+    v1 = _rotated(v1, 13) ^ v0
+    v3 = _rotated(v3, 16) ^ v2
+    v0 = _rotated(v0, 32) + v3
+    v2 += v1
+    v3 = _rotated(v3, 21) ^ v0
+    v1 = _rotated(v1, 17) ^ v2
+    return v0, v1, _rotated(v2, 32), v3
+
+
+@compiled
 def name_hash(buffer: Bytes, start: int, length: int, seed: int) -> int:
-    """A seeded 31-bit hash of `length` bytes of `buffer`."""
-    h = np.uint64(seed) ^ (np.uint64(length) * _K0)
+    """A 31-bit hash of `length` bytes of `buffer`: SipHash-1-3 (Aumasson and Bernstein, 2012) under a key made of `seed`.
+
+    A weaker one had collisions that held for any seed, and whoever opens accounts could have made every look-up slow.
+    """
+    k0 = np.uint64(seed)
+    k1 = (k0 ^ (k0 >> np.uint64(31))) * _SPREAD
+    v0 = k0 ^ np.uint64(0x736F6D6570736575)
+    v1 = k1 ^ np.uint64(0x646F72616E646F6D)
+    v2 = k0 ^ np.uint64(0x6C7967656E657261)
+    v3 = k1 ^ np.uint64(0x7465646279746573)
     at = np.uint64(start)
     end = np.uint64(start + length)
     while at + _8 <= end:
-        h = (h ^ word_at(buffer, at)) * _K1
-        h ^= h >> _32
+        word = word_at(buffer, at)
+        v3 ^= word
+        v0, v1, v2, v3 = _sip_round(v0, v1, v2, v3)
+        v0 ^= word
         at += _8
-    word = np.uint64(0)
+    word = np.uint64(length) << np.uint64(56)
+    shift = np.uint64(0)
     while at < end:
-        word = (word << _8) | np.uint64(buffer[at])
+        word |= np.uint64(buffer[at]) << shift
+        shift += _8
         at += _1
-    h = (h ^ word) * _K0
-    h ^= h >> _32
-    h *= _K1
-    return np.int64(h >> _33)
+    v3 ^= word
+    v0, v1, v2, v3 = _sip_round(v0, v1, v2, v3)
+    v0 ^= word
+    v2 ^= np.uint64(0xFF)
+    for _ in range(3):
+        v0, v1, v2, v3 = _sip_round(v0, v1, v2, v3)
+    return np.int64((v0 ^ v1 ^ v2 ^ v3) >> _33)
 
 
 @compiled
@@ -167,6 +198,14 @@ def _name_class(length: int) -> int:
 @compiled
 def _class_granules(name_class: int) -> int:
     return name_class if name_class <= 64 else 1 << (name_class - 64 + 6)
+
+
+@compiled
+def name_fits(table: Table, length: int) -> bool:
+    """Whether there is room for a name of so many bytes."""
+    name_class = _name_class(length)
+    top = table.state[0].name_top + _class_granules(name_class)
+    return table.name_free[name_class] != 0 or top <= NAME_GRANULES_MAX
 
 
 @compiled

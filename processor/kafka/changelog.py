@@ -12,7 +12,7 @@ from processor import avro
 from processor.detection.changes import CellValues, Chunk, SenderValues, apply, rebuild
 from processor.detection.engine import Engine
 from processor.kafka.clients import ClientSettings
-from processor.kafka.columns import packed, senders_record, senders_values, unpacked
+from processor.kafka.columns import brake_record, packed, senders_record, senders_values, unpacked
 from processor.kafka.group import Committed
 from processor.kafka.reading import first_offsets, high_watermarks, place, read_to_end
 from processor.kafka.serde import Serde
@@ -67,7 +67,7 @@ class Head:
     next_verdict: int
     stream_time_ms: int
     policy_version: str
-    brake: tuple[int, ...]
+    brake: Mapping[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,21 +80,20 @@ class Restored:
     """How long the log that counts is."""
 
 
-def entries(commit: int, chunks: Iterable[Chunk], head: Head | None) -> Iterable[dict[str, Any]]:
-    """The entries of a commit, as records; with `head` they are complete."""
+def entries(commit: int, chunks: Iterable[Chunk], head: Head) -> Iterable[dict[str, Any]]:
+    """The entries of a commit, as records, the head last."""
     for chunk in chunks:
         yield {"format": FORMAT, "commit": commit, **_section(chunk)}
-    if head is not None:
-        yield {
-            "format": FORMAT,
-            "commit": commit,
-            "head": {
-                "next_verdict": head.next_verdict,
-                "stream_time": head.stream_time_ms,
-                "policy_version": head.policy_version,
-                "brake": list(head.brake),
-            },
-        }
+    yield {
+        "format": FORMAT,
+        "commit": commit,
+        "head": {
+            "next_verdict": head.next_verdict,
+            "stream_time": head.stream_time_ms,
+            "policy_version": head.policy_version,
+            "brake": brake_record(head.brake),
+        },
+    }
 
 
 def _section(chunk: Chunk) -> dict[str, Any]:
@@ -229,5 +228,5 @@ def _head(record: dict[str, Any]) -> Head:
         next_verdict=head["next_verdict"],
         stream_time_ms=head["stream_time"],
         policy_version=head["policy_version"],
-        brake=tuple(head["brake"]),
+        brake={each["pane"]: each["count"] for each in head["brake"]},
     )

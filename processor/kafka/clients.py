@@ -34,7 +34,7 @@ _CONSUMER: Mapping[str, Any] = {
     "auto.offset.reset": "error",  # every start is explicit
     "fetch.queue.backoff.ms": 10,  # the default of 1000 throttles a fast consumer to a fifth
     "queued.min.messages": 1_000_000,
-    "queued.max.messages.kbytes": 65_536,  # bounds the memory that the line above would take
+    "queued.max.messages.kbytes": 16_384,  # bounds the memory that the line above would take; 64 MB cost a fifth more CPU
 }
 _PRODUCER: Mapping[str, Any] = {
     "acks": "all",

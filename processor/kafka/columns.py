@@ -1,5 +1,6 @@
 """Columns of integers as the schemas `Column` and `Senders` have them, shared by the changelog and the journal."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,11 @@ def unpacked(column: dict[str, Any]) -> Int64s:
     """The integers of a column."""
     values = np.frombuffer(column["values"], f"<u{column['width']}").astype(np.uint64)
     return values.astype(np.int64) + np.int64(column["base"])
+
+
+def brake_record(brake: Mapping[int, int]) -> list[dict[str, int]]:
+    """How many blocks by a limit and holds fell in which pane."""
+    return [{"pane": pane, "count": count} for pane, count in brake.items()]
 
 
 def senders_record(chunk: SenderValues) -> dict[str, Any]:

@@ -88,7 +88,7 @@ class GroupMember:
 
     def leave(self) -> None:
         """Leave the group, after `revoked` was called. A member with a slot only stops: its partitions wait for it."""
-        self.client.close()
+        self.polled(self.client.close)
 
     def polled(self, poll: Callable[[], Answer]) -> Answer:
         """What `poll` gives, which may run the callbacks. Raises Fenced, and what they raised."""

@@ -10,7 +10,7 @@ import numpy as np
 from processor.avro import Undecodable
 from processor.detection.changes import remembered
 from processor.detection.engine import Engine
-from processor.kafka.columns import senders_record
+from processor.kafka.columns import brake_record, senders_record
 from processor.verdicts.batches import Batch
 
 COMMIT = "JournalCommit"
@@ -78,7 +78,7 @@ def snapshot_records(engine: Engine, commit: int, next_offset: int) -> Iterable[
         "next_offset": next_offset,
         "stream_time": engine.stream_time_ms,
         "policy_version": engine.policies.version,
-        "brake": list(engine.brake),
+        "brake": brake_record(engine.brake),
     }
     for chunk in remembered(engine):
         yield {**common, "senders": senders_record(chunk), "last": False}

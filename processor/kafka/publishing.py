@@ -1,6 +1,7 @@
 """Decisions and refusals as Kafka records."""
 
 from collections.abc import Iterable
+from typing import cast
 
 from confluent_kafka import Message
 
@@ -16,6 +17,13 @@ TOPIC_HEADER = "senderwatch-topic"
 PARTITION_HEADER = "senderwatch-partition"
 OFFSET_HEADER = "senderwatch-offset"
 TIMESTAMP_HEADER = "senderwatch-timestamp"
+PART_HEADER = "senderwatch-part"
+LEFT_OUT_HEADER = "senderwatch-left-out"
+
+_WHOLE_BYTES = 1_000_000
+"""What fits into the topic uncompressed, with our headers, at Kafka's default limit."""
+_PIECE_BYTES = 512 * 1024
+_AROUND_BYTES = 64 * 1024
 
 
 def event_records(serde: Serde, topics: TopicNames, event: RestrictionEvent) -> Iterable[OutRecord]:
@@ -42,9 +50,15 @@ def event_records(serde: Serde, topics: TopicNames, event: RestrictionEvent) -> 
         yield OutRecord(topics.restricted, None, event.sender.encode(), headers=described)
 
 
-def dead_letter(topics: TopicNames, message: Message, reason: Undecodable) -> OutRecord:
-    """A record that was refused, byte for byte, with the reason and where it stood in headers."""
+def dead_letters(topics: TopicNames, message: Message, reason: Undecodable) -> list[OutRecord]:
+    """A record that was refused, byte for byte, with the reason and where it stood in headers.
+
+    It can be larger than the dead-letter topic takes (the limits count compressed bytes, and its feeder compressed better):
+    then its value comes in several records, in order, each with its part's number; a key or headers of that size are left out.
+    """
     _, timestamp_ms = message.timestamp()
+    value, key = message.value(), message.key()
+    headers = cast("list[tuple[str, bytes | None]]", message.headers() or [])
     ours = {
         REASON_HEADER: reason.value,
         TOPIC_HEADER: message.topic(),
@@ -52,9 +66,16 @@ def dead_letter(topics: TopicNames, message: Message, reason: Undecodable) -> Ou
         OFFSET_HEADER: message.offset(),
         TIMESTAMP_HEADER: timestamp_ms,
     }
-    return OutRecord(
-        topics.dead_letters,
-        message.value(),
-        message.key(),
-        headers=[*(message.headers() or []), *((name, str(value).encode()) for name, value in ours.items())],
-    )
+    around = len(key or b"") + sum(len(name) + len(content or b"") for name, content in headers)
+    if len(value or b"") + around > _WHOLE_BYTES and around > _AROUND_BYTES:
+        key, headers = None, []
+        ours[LEFT_OUT_HEADER] = f"key and headers, {around} bytes"
+    pieces = [value]
+    if value is not None and len(value) + around > _WHOLE_BYTES:
+        pieces = [value[at : at + _PIECE_BYTES] for at in range(0, max(1, len(value)), _PIECE_BYTES)]
+    letters = []
+    for number, piece in enumerate(pieces, 1):
+        part = {PART_HEADER: f"{number}/{len(pieces)}"} if len(pieces) > 1 else {}
+        described = [(name, str(content).encode()) for name, content in {**ours, **part}.items()]
+        letters.append(OutRecord(topics.dead_letters, piece, key, headers=[*headers, *described]))
+    return letters

@@ -60,7 +60,7 @@ class OutRecord:
     value: bytes | None
     key: bytes | None = None
     partition: int | None = None
-    headers: list[tuple[str, bytes]] = field(default_factory=list)
+    headers: Sequence[tuple[str, bytes | None]] = field(default_factory=list)
     delivered: Callable[[int], None] | None = None
     """Called with the record's offset before `run` returns, where somebody needs to know it."""
 

@@ -50,9 +50,8 @@ class VerdictConsumer(GroupMember):
         """
         messages = self.polled(lambda: self.client.consume(at_most, _MORE_WAIT_S))
         if not messages:
-            first = self.polled(lambda: self.client.poll(wait_s))
-            if first is not None:
-                messages = [first, *self.polled(lambda: self.client.consume(at_most - 1, _MORE_WAIT_S))]
+            # One alone, and what follows it with the next poll: partitions may come and go between two calls of the client.
+            messages = self.polled(lambda: self.client.consume(1, wait_s))
         return list(_runs(messages)) if messages else []
 
     def behind(self, partition: int, next_offset: int) -> int | None:

@@ -32,6 +32,5 @@ LIMITS = (
     ),
     Limit("recipients_per_day", "day", INTERNAL_RECIPIENTS, EXTERNAL_RECIPIENTS, 1000, "recipients"),
 )
-LIMIT_NAMES = tuple(limit.name for limit in LIMITS)
 DEFAULT_SPAM_PERCENT_MIN_MESSAGES = 20
 """A bare ratio would block on one of one."""

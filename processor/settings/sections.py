@@ -82,7 +82,8 @@ class DetectorSettings(_Section):
     group: Name = "senderwatch-detector"
     slot: Name | None = None
     commit_interval_ms: Annotated[int, Field(ge=1, le=60_000)] = 500
-    batch_size: Annotated[int, Field(ge=1, le=1_000_000)] = 10_000
+    batch_size: Annotated[int, Field(ge=1, le=1_000_000)] = 2_500
+    """Few enough for a batch's messages to stay in the processor's cache: 10,000 cost a tenth more CPU."""
     changelog_sweep_bytes: Annotated[int, Field(ge=1)] = 4 * 1024 * 1024
     """A partition's changelog is swept when it is longer than this and than twice its state."""
     policies: Path | None = None

@@ -16,6 +16,7 @@ from processor.kafka.reading import (
     first_offsets,
     partitions_of,
 )
+from processor.kafka.registry import RegistryAway
 from processor.kafka.serde import Serde
 from processor.kafka.topics import TopicNames
 from processor.kafka.transactions import OutRecord, TransactionFailed, Transactions
@@ -27,7 +28,7 @@ from processor.restrictions.events import RestrictionEvent
 from processor.telemetry import Health, Metrics
 from processor.verdicts.batches import Decoder
 from processor.workers.finishing import Finish
-from processor.workers.partition import PartitionWork
+from processor.workers.partition import PartitionWork, RecordsOutOfOrder
 from processor.workers.restoring import restored_works
 from processor.workers.telling import Teller
 
@@ -107,8 +108,11 @@ class DetectWorker:
             while not self._should_stop() and not self._is_done():
                 self._turn()
             self._commit_or_give_up()
-        except ReadingStopped:
-            _log.info("stopped while restoring")
+        except (ReadingStopped, RegistryAway):
+            self._must_rewind = True
+            if not self._should_stop():
+                raise
+            _log.info("stopped before all was done; the next worker takes it up")
         except BaseException:
             self._must_rewind = True  # the engines may be ahead of what is noted: nothing more may be committed
             raise
@@ -132,7 +136,12 @@ class DetectWorker:
                 self._commit()
         except TransactionFailed:
             pass  # the next turn begins with the way back
+        except RecordsOutOfOrder as error:
+            _log.error("records came out of order: going back to what is committed", reason=str(error))
+            self._must_rewind = True
         except RecordsGone as gone:
+            if gone.topic != self._topics.verdicts:
+                raise
             self._skip_gap(gone.partition)
 
     def _wait_s(self) -> float:
@@ -147,8 +156,7 @@ class DetectWorker:
         late_before = int(work.engine.table.state[0].late)
         taken = work.take(run, self._decoder, self._topics)
         self._teller.taken(run.partition, taken, int(work.engine.table.state[0].late) - late_before)
-        if self._commit_due_s is None and work.has_progress:
-            self._commit_due_s = self._monotonic() + self._options.commit_interval_ms / 1000
+        self._commit_soon()
         self._reached(run.partition, work.next_offset)
 
     def _is_commit_due(self, *, is_behind: bool) -> bool:
@@ -204,6 +212,7 @@ class DetectWorker:
         """Partitions came: restore each, and say where to go on."""
         self._health.set_ready(False, "restoring")
         self._patiently(lambda: self._restore(partitions))
+        self._commit_soon()  # a gap is told also where no verdict follows
         self._health.set_ready(True)
         return {partition: self._works[partition].next_offset for partition in partitions}
 
@@ -244,6 +253,7 @@ class DetectWorker:
         self._read_on()
         self._must_rewind = False
         self._commit_due_s = None
+        self._commit_soon()
 
     def _read_on(self) -> None:
         """Read every partition from where its engine stands, whatever was fetched before."""
@@ -267,13 +277,21 @@ class DetectWorker:
     def _skip_gap(self, partition: int) -> None:
         """Retention was faster than this worker: go on with the first verdict that is left, and journal the gap."""
         work = self._works.get(partition)
-        if work is None:
-            return
-        first = first_offsets(self._settings, self._topics.verdicts, [partition])[partition]
-        self._teller.gap(partition, work.next_offset, first)
-        work.skip_to(max(first, work.next_offset), from_offset=work.next_offset)
-        self._commit_due_s = self._commit_due_s or self._monotonic()
+        if work is not None:
+            first = first_offsets(self._settings, self._topics.verdicts, [partition])[partition]
+            if first <= work.next_offset:
+                raise WrongTopics(
+                    f"{self._topics.verdicts}, partition {partition}, has no offset {work.next_offset}: the topic was made anew "
+                    "under the worker. Delete and create all topics of senderwatch together, and its groups"
+                )
+            self._teller.gap(partition, work.next_offset, first)
+            work.skip_to(first, from_offset=work.next_offset)
+            self._commit_soon()
         self._read_on()  # what came with the error was not taken up
+
+    def _commit_soon(self) -> None:
+        if self._commit_due_s is None and any(work.has_progress for work in self._works.values()):
+            self._commit_due_s = self._monotonic() + self._options.commit_interval_ms / 1000
 
     def _reached(self, partition: int, offset: int) -> None:
         if self._finish is not None:

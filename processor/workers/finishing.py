@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from processor.kafka.clients import ClientSettings
 from processor.kafka.group import Committed
-from processor.kafka.reading import high_watermarks, read_to_end
+from processor.kafka.reading import first_offsets, high_watermarks, read_to_end
 
 _ASK_EVERY_S = 0.3
 
@@ -40,7 +40,8 @@ class Finish:
         That a worker's own partitions are done does not suffice: one that moves between workers is nobody's for a while.
         """
         left = {each.partition: each.offset for each in committed if each.offset < self._ends[each.partition]}
-        starts = {partition: offset for partition, offset in left.items() if offset >= 0}
+        firsts = first_offsets(self._settings, self._topic, left)
+        starts = {partition: max(offset, firsts[partition]) for partition, offset in left.items()}
         ends = {partition: self._ends[partition] for partition in left}
         unread = read_to_end(self._settings, self._topic, left, starts, ends=ends, should_stop=self._should_stop)
         return next(iter(unread), None) is None

@@ -3,14 +3,17 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from processor.avro import Undecodable
 from processor.detection.changes import Sweep, touched
 from processor.detection.engine import Engine
+from processor.detection.layout import GRANULE
 from processor.detection.windows import day_of
 from processor.kafka import changelog, journal
 from processor.kafka.changelog import CommitMark, Head, Restored
 from processor.kafka.journal import GapInput, JournalPage, PolicyInput
-from processor.kafka.publishing import dead_letter, event_records
+from processor.kafka.publishing import dead_letters, event_records
 from processor.kafka.serde import Serde
 from processor.kafka.topics import TopicNames
 from processor.kafka.transactions import OutRecord
@@ -22,8 +25,12 @@ _SWEEP_SLICE = 8_192
 """The least that a commit adds of a sweep, in numbers or slots."""
 _SWEEP_COMMITS = 64
 """A sweep is spread over about so many commits, so that none of them takes long."""
-_SENDER_BYTES, _CELL_BYTES = 40, 12
-"""About what one takes in the changelog."""
+_SENDER_BYTES, _CELL_BYTES, _KEPT_BYTES = 10, 12, 300
+"""About what one takes in the changelog, besides the names."""
+
+
+class RecordsOutOfOrder(Exception):
+    """The client gave records that had been fetched before the partition was taken away and given back."""
 
 
 @dataclass(slots=True)
@@ -87,12 +94,16 @@ class PartitionWork:
             if known == len(run.values):
                 return 0
             run = run.from_row(known)
+        if int(run.offsets[-1] - run.offsets[0]) != len(run.values) - 1 and (np.diff(run.offsets) <= 0).any():
+            raise RecordsOutOfOrder(
+                f"{topics.verdicts}, partition {run.partition}, offsets {run.offsets[:3].tolist()}..."
+            )
         batch = decoder.batch(run.values, run.offsets, run.timestamps_ms)
         self.events += self.engine.take(batch)
         self.page.add(batch)
         for row, reason in batch.rejected():
             self.page.rejected.append((int(run.offsets[row]), reason))
-            self.letters.append(dead_letter(topics, run.messages[row], reason))
+            self.letters += dead_letters(topics, run.messages[row], reason)
             self.reasons[reason] = self.reasons.get(reason, 0) + 1
         self.next_offset = int(run.offsets[-1]) + 1
         return len(run.values)
@@ -119,7 +130,7 @@ class PartitionWork:
         """
         engine = self.engine
         swept = [] if self.sweep is None else list(self.sweep.slice(engine, self._slice_size()))
-        head = Head(self.commit, self.next_offset, engine.stream_time_ms, engine.policies.version, tuple(engine.brake))
+        head = Head(self.commit, self.next_offset, engine.stream_time_ms, engine.policies.version, dict(engine.brake))
         begins = self.sweep is not None and self.swept_from is None
         for record in changelog.entries(self.commit, [*swept, *touched(engine)], head):
             value = serde.encode(topics.changelog, changelog.RECORD, record)
@@ -175,7 +186,9 @@ class PartitionWork:
     def _state_bytes(self) -> int:
         """About what a sweep would write."""
         state = self.engine.table.state[0]
-        return _SENDER_BYTES * int(state.senders) + _CELL_BYTES * int(state.cells)
+        names = GRANULE * int(state.name_top)
+        kept = _KEPT_BYTES * (len(self.engine.restrictions) + len(self.engine.blocks))
+        return names + _SENDER_BYTES * int(state.senders) + _CELL_BYTES * int(state.cells) + kept
 
     def _turn_page(self) -> None:
         self.page = JournalPage(self.next_offset)

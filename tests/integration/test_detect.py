@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import re
 import signal
 import struct
@@ -10,18 +11,20 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.request import urlopen
 
 import pytest
-from confluent_kafka import TopicPartition
+from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
 
 from processor import avro
+from processor.kafka import clients
 from processor.kafka.clients import ClientSettings, admin
 from processor.kafka.journal import COMMIT, SNAPSHOT
 from processor.kafka.reading import first_offsets
 from processor.kafka.serde import Serde
-from processor.kafka.topics import TopicNames
+from processor.kafka.topic_creation import TopicState, create
+from processor.kafka.topics import TopicNames, TopicShape
 from processor.policies.policy import PolicySet
 from processor.verdicts.event import MessageVerdict, Verdict
 from processor.verdicts.generator import generate
@@ -357,3 +360,93 @@ def test_logs_are_json_lines_that_name_sender_tenant_and_limit(
     assert [(each["sender"], each["tenant"], each["limit"]) for each in blocked] == [
         ("ann@a.test", "a.test", "spam_messages_per_hour")
     ]
+
+
+def test_a_dead_letter_too_large_for_one_record_comes_in_parts_and_stops_nobody(
+    kafka: Broker, topics: TopicNames, detect: Detect
+) -> None:
+    large = random.Random(1).choices(b"abcdefgh", k=1_900_000)
+    compressible = {"compression.type": "zstd", "message.max.bytes": "30000000"}
+    producer = clients.producer(ClientSettings(kafka.bootstrap, producer_properties=compressible))
+    for value in (bytes(17_000_000), bytes(large)):
+        producer.produce(topics.verdicts, value, b"ann@a.test", 0)
+        assert producer.flush(30) == 0
+    put(kafka, topics, *spam(0, 11))
+    assert detect("--once").wait(60) == 0
+    assert len(published_decisions(kafka.bootstrap, topics)) == 1
+    letters = read_all(kafka.bootstrap, topics.dead_letters)
+    parts: dict[bytes, list[bytes]] = {}
+    for message in letters:
+        headers = dict(message.headers() or [])
+        parts.setdefault(cast("bytes", headers["senderwatch-offset"]), []).append(message.value() or b"")
+    assert [b"".join(each) for each in parts.values()] == [bytes(17_000_000), bytes(large)]
+
+
+def test_long_evidence_of_many_blocks_still_fits_the_changelog(
+    kafka: Broker, topics: TopicNames, detect: Detect
+) -> None:
+    chance = random.Random(1)
+
+    def text() -> str:
+        return "".join(chance.choices("abcdefghijklmnopqrstuvwxyz0123456789", k=60_000))
+
+    for number in range(6):
+        name = f"s{number}@a.test"
+        long = replace(verdict(0, name), event_id=text(), message_id=text(), client_ip=text())
+        put(kafka, topics, *spam(0, 10, name), payload_of(long))
+    assert detect("--once").wait(60) == 0
+    put(kafka, topics, *spam(0, 11))
+    assert detect("--once").wait(60) == 0
+    assert len(restricted_now(kafka.bootstrap, topics)) == 7
+
+
+def test_offsets_that_somebody_reset_stop_the_worker_before_anything_counts_twice(
+    kafka: Broker, topics: TopicNames, detect: Detect, tmp_path: Path
+) -> None:
+    put(kafka, topics, *spam(0, 6))
+    assert detect("--once").wait(60) == 0
+    client = admin(ClientSettings(kafka.bootstrap))
+    reset = ConsumerGroupTopicPartitions(
+        f"{topics.prefix}senderwatch-detector", [TopicPartition(topics.verdicts, 0, 0)]
+    )
+    for answer in client.alter_consumer_group_offsets([reset]).values():
+        answer.result(30)
+    assert detect("--once").wait(60) == 1
+    said = (tmp_path / "2.log").read_text()
+    assert "Set it back to 6" in said
+    assert published_decisions(kafka.bootstrap, topics) == {}
+
+
+def test_a_partition_that_retention_emptied_is_journaled_as_a_gap_without_a_verdict(
+    kafka: Broker, topics: TopicNames, detect: Detect
+) -> None:
+    put(kafka, topics, *spam(0, 5))
+    assert detect("--once").wait(60) == 0
+    put(kafka, topics, *spam(5, 4))
+    client = admin(ClientSettings(kafka.bootstrap))
+    for answer in client.delete_records([TopicPartition(topics.verdicts, 0, -1)]).values():
+        answer.result(30)
+    assert detect("--once").wait(60) == 0
+    inputs = [each for commit in journal(kafka, topics, COMMIT) for each in commit["inputs"]]
+    assert [(each["from_offset"], each["before_offset"]) for each in inputs if each["kind"] == "GAP"] == [(5, 9)]
+
+
+def test_a_verdicts_topic_made_anew_stops_the_worker_with_the_way_out(
+    kafka: Broker, topics: TopicNames, detect: Detect, tmp_path: Path
+) -> None:
+    put(kafka, topics, *spam(0, 5))
+    assert detect("--once").wait(60) == 0
+    client = admin(ClientSettings(kafka.bootstrap))
+    client.delete_topics([topics.verdicts])[topics.verdicts].result(30)
+    settings = ClientSettings(kafka.bootstrap)
+
+    def made_again() -> bool:
+        return any(
+            report.design.name == topics.verdicts and report.state is TopicState.CREATED
+            for report in create(settings, topics, TopicShape(partitions=1, out_partitions=2))
+        )
+
+    wait_until(made_again, "the topic, made anew")
+    put(kafka, topics, *spam(5, 1))
+    assert detect("--once").wait(60) == 1
+    assert "made anew" in (tmp_path / "2.log").read_text()

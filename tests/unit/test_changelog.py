@@ -39,14 +39,14 @@ def test_entries_survive_the_way_through_bytes(policies: PolicySet, log: list[Me
     engine = new_engine(policies)
     feed(engine, log, [len(log)])
     serde = Serde(None)
-    head = Head(7, len(log), engine.stream_time_ms, "v1", tuple(engine.brake))
+    head = Head(7, len(log), engine.stream_time_ms, "v1", dict(engine.brake))
     payloads = [serde.encode(TOPIC, changelog.RECORD, record) for record in entries(7, touched(engine), head)]
     again: Engine = new_engine(policies)
     records = [serde.decode(payload)[1] for payload in payloads]
     chunks: list[Chunk] = [chunk for record in records for chunk in chunks_of(record)]
     for chunk in chunks:
         apply(again, chunk)
-    rebuild(again, records[-1]["head"]["stream_time"], records[-1]["head"]["brake"])
+    rebuild(again, records[-1]["head"]["stream_time"], dict(engine.brake))
     assert state_of(again) == state_of(engine)
     assert [record["head"] is not None for record in records] == [False] * (len(records) - 1) + [True]
     assert {record["commit"] for record in records} == {7}
