@@ -24,12 +24,13 @@ from processor.workers.demo_board import Board, Scene, Stage
 from processor.workers.demo_broker import DemoFailed, Place
 from processor.workers.demo_mailbox import Mailbox
 from processor.workers.demo_story import Story
-from processor.workers.detect import DetectOptions, DetectWorker
+from processor.workers.detect import DetectWorker
+from processor.workers.detecting import options_of
 from processor.workers.feeding import feed_generated
 from processor.workers.notifying import notify_until
 from processor.workers.policy_file import load
 from processor.workers.warming import warm
-from processor.workers.wiring import client_settings, group_name, registry, topic_names
+from processor.workers.wiring import client_settings, registry, topic_names
 
 _log = structlog.get_logger(__name__)
 
@@ -208,22 +209,13 @@ class _Crew:
         if self._stop.is_set():
             return
         self._board.waiting_for = "the detector to join its consumer group: about 3 seconds"
-        chosen = self._settings.detector
-        options = DetectOptions(
-            group=group_name(self._settings, chosen.group),
-            slot=chosen.slot,
-            commit_interval_ms=chosen.commit_interval_ms,
-            batch_size=chosen.batch_size,
-            sweep_bytes=chosen.changelog_sweep_bytes,
-            once=False,
-        )
         with ExitStack() as open_things:
             DetectWorker(
                 client_settings(self._settings),
                 topic_names(self._settings),
                 self._serde(open_things),
                 self._policies,
-                options,
+                options_of(self._settings, once=False),
                 self._board.metrics,
                 self._ready,
                 self._stop.is_set,

@@ -32,7 +32,7 @@ def detect_until(settings: Settings, should_stop: Callable[[], bool], *, once: b
     """
     detector = settings.detector
     policies = PolicySet() if detector.policies is None else policy_file.load(detector.policies)
-    kafka, group = client_settings(settings), group_name(settings, detector.group)
+    kafka = client_settings(settings)
     check_reachable(kafka)
     _warm_up()
     metrics = Metrics()
@@ -44,19 +44,25 @@ def detect_until(settings: Settings, should_stop: Callable[[], bool], *, once: b
             _log.info("metrics and health are served", address=settings.metrics.address, port=port)
         known = registry(settings)
         serde = Serde(open_things.enter_context(known) if known is not None else None, should_stop=should_stop)
-        options = DetectOptions(
-            group=group,
-            slot=detector.slot,
-            commit_interval_ms=detector.commit_interval_ms,
-            batch_size=detector.batch_size,
-            sweep_bytes=detector.changelog_sweep_bytes,
-            once=once,
-        )
+        options = options_of(settings, once=once)
         worker = DetectWorker(kafka, topic_names(settings), serde, policies, options, metrics, health, should_stop)
-        _log.info("detecting", version=__version__, policies=policies.version, group=group, slot=detector.slot)
+        _log.info("detecting", version=__version__, policies=policies.version, group=options.group, slot=options.slot)
         health.set_live(True)
         worker.run()
         _log.info("stopped")
+
+
+def options_of(settings: Settings, *, once: bool) -> DetectOptions:
+    """How the settings want a detect worker to be."""
+    detector = settings.detector
+    return DetectOptions(
+        group=group_name(settings, detector.group),
+        slot=detector.slot,
+        commit_interval_ms=detector.commit_interval_ms,
+        batch_size=detector.batch_size,
+        sweep_bytes=detector.changelog_sweep_bytes,
+        once=once,
+    )
 
 
 def _warm_up() -> None:
