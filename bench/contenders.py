@@ -1,0 +1,36 @@
+"""Who is measured: how each is started on a topic, and what must be put back before it may start again."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from bench.topics import forget_detection
+from processor.kafka.topics import TopicNames
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """`command` are the arguments for Python, given bootstrap servers and topics. `decides`: it publishes decisions."""
+
+    name: str
+    command: Callable[[str, TopicNames], Sequence[str]]
+    prepare: Callable[[str, TopicNames], None]
+    decides: bool
+
+
+BARE = Contender(
+    "bare loop",
+    command=lambda bootstrap, topics: ("-m", "bench.bare", bootstrap, topics.verdicts),
+    prepare=lambda bootstrap, topics: None,  # noqa: ARG005 - it leaves nothing behind
+    decides=False,
+)
+DETECT = Contender(
+    "detect",
+    command=lambda bootstrap, topics: (
+        *("-m", "processor.cli.main", "detect", "--once"),
+        *("--bootstrap-servers", bootstrap, "--topic-prefix", topics.prefix),
+    ),
+    prepare=forget_detection,
+    decides=True,
+)
+CONTENDERS = (BARE, DETECT)
+"""In the order in which they take turns. The first is what the others are compared with."""
