@@ -7,7 +7,7 @@ from operator import itemgetter
 from typing import cast
 
 import numpy as np
-from confluent_kafka import Message, TopicPartition
+from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Message, TopicPartition
 
 from processor.kafka.group import GroupMember, end_of
 from processor.kafka.reading import place
@@ -26,6 +26,11 @@ class Run:
     values: list[bytes | None]
     offsets: Int64s
     timestamps_ms: Int64s
+
+    @property
+    def is_stamped_by_broker(self) -> bool:
+        """Whether the topic stamps records as they arrive, instead of believing their feeders."""
+        return self.messages[0].timestamp()[0] == TIMESTAMP_LOG_APPEND_TIME
 
     def from_row(self, row: int) -> "Run":
         """Without the first `row` records."""

@@ -83,6 +83,7 @@ class DetectWorker:
         self._monotonic = monotonic
         self._should_stop = should_stop
         self._works: dict[int, PartitionWork] = {}
+        self._stamps_checked = False
         self._must_rewind = False
         self._commit_due_s: float | None = None
         self._partitions = self._checked_partitions()
@@ -153,6 +154,9 @@ class DetectWorker:
         work = self._works.get(run.partition)
         if work is None:
             return  # fetched before the partition went to another worker
+        if not self._stamps_checked:
+            self._stamps_checked = True
+            self._teller.stamps(run.is_stamped_by_broker, self._topics.verdicts)
         late_before = int(work.engine.table.state[0].late)
         taken = work.take(run, self._decoder, self._topics)
         self._teller.taken(run.partition, taken, int(work.engine.table.state[0].late) - late_before)

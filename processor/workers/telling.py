@@ -27,6 +27,15 @@ class Teller:
         if late:
             self._metrics.add(telemetry.LATE, late, partition=partition)
 
+    def stamps(self, by_broker: bool, topic: str) -> None:
+        """Whose timestamps the verdicts carry."""
+        if not by_broker:
+            _log.warning(
+                "the verdicts' timestamps are their feeders' own, who could drag the stream time forward: set "
+                "message.timestamp.type=LogAppendTime (`senderwatch topics create --fix` does)",
+                topic=topic,
+            )
+
     def committed(self, seconds: float) -> None:
         self._metrics.observe(telemetry.COMMIT_SECONDS, seconds)
 

@@ -16,6 +16,7 @@ from urllib.request import urlopen
 
 import pytest
 from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
+from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
 from processor import avro
 from processor.kafka import clients
@@ -450,3 +451,16 @@ def test_a_verdicts_topic_made_anew_stops_the_worker_with_the_way_out(
     put(kafka, topics, *spam(5, 1))
     assert detect("--once").wait(60) == 1
     assert "made anew" in (tmp_path / "2.log").read_text()
+
+
+def test_a_topic_that_believes_its_feeders_timestamps_is_told_of_once(
+    kafka: Broker, topics: TopicNames, detect: Detect, tmp_path: Path
+) -> None:
+    client = admin(ClientSettings(kafka.bootstrap))
+    believing = ConfigEntry("message.timestamp.type", "CreateTime", incremental_operation=AlterConfigOpType.SET)
+    resource = ConfigResource(ResourceType.TOPIC, topics.verdicts, incremental_configs=[believing])
+    for answer in client.incremental_alter_configs([resource]).values():
+        answer.result(30)
+    put(kafka, topics, *spam(0, 3))
+    assert detect("--once").wait(60) == 0
+    assert (tmp_path / "1.log").read_text().count("LogAppendTime") == 1
