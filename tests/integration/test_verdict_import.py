@@ -22,6 +22,7 @@ from processor import avro
 from processor.cli.main import run
 from processor.detection.senders import partition_of
 from processor.kafka.clients import ClientSettings, consumer
+from processor.kafka.reading import high_watermarks, last_stable_offsets
 from processor.verdicts import jsonl
 from processor.verdicts.event import MessageVerdict, Verdict
 from processor.verdicts.generator import Traffic, generate
@@ -74,6 +75,15 @@ class Installation:
             return any(message.error() is None for message in reader.consume(PARTITIONS, 1.0))
         finally:
             reader.close()
+
+    def is_at_rest(self) -> bool:
+        """Whether the topic's ends, of the decided records and of all, stay where they are for a while."""
+        settings, partitions = ClientSettings(self.bootstrap), range(PARTITIONS)
+        seen = [
+            (last_stable_offsets(settings, self.topic, partitions), high_watermarks(settings, self.topic, partitions))
+            for _ in range(3)
+        ]
+        return seen[0] == seen[1] == seen[2]
 
 
 @pytest.fixture
@@ -240,7 +250,13 @@ def test_an_import_outlives_its_broker_and_everything_is_there_once(
 ) -> None:
     process = _started(senderwatch, elsewhere, many, "--transaction-lines", "100")
     wait_until(elsewhere.has_records, "the first transaction", timeout_s=60)
+    # Stopped first: a broker without replicas that is killed while a decided transaction's markers are under way can drop
+    # them when it starts ("Couldn't find leader endpoint ... can be skipped": its coordinator is up before it knows the
+    # newest topics, seen with Kafka 4.3.1 in 3 of 60 kills), and then readers with read_committed wait for ever.
+    process.send_signal(signal.SIGSTOP)
+    wait_until(elsewhere.is_at_rest, "a moment in which nothing is written", timeout_s=30)
     own_kafka.sigkill()
+    process.send_signal(signal.SIGCONT)
     own_kafka.start()
     out, _ = process.communicate(timeout=90)
     assert process.returncode == 0
@@ -253,12 +269,11 @@ def test_an_import_that_loses_its_broker_goes_on_and_everything_is_there_once(
 ) -> None:
     process = _started(senderwatch, elsewhere, many, "--transaction-lines", "100", "--patience", "5")
     wait_until(elsewhere.has_records, "the first transaction", timeout_s=60)
-    own_kafka.sigkill()
+    own_kafka.pause()
     out, command = _command_to_go_on(process)
     assert process.returncode == 69
-    reported = _imported(out)
-    assert reported < LINES
-    own_kafka.start()
+    assert _imported(out) < LINES
+    own_kafka.resume()
     assert run([*command, *elsewhere.options]) == 0
     assert elsewhere.event_ids() == _event_ids(many)
 
