@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 import typer
 
+from processor.avro import Undecodable
 from processor.cli.main import app
+from processor.kafka import publishing
 from processor.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -108,3 +110,10 @@ def test_every_message_that_the_page_on_operations_explains_is_said() -> None:
 def test_every_alert_is_on_the_page_on_operations() -> None:
     alerts = set(_named(ROOT / "deploy" / "prometheus" / "alerts.yaml", r"alert: (\w+)"))
     assert alerts == set(_named(ROOT / "docs" / "operations.md", r"(?m)^\| (Senderwatch\w+) \|"))
+
+
+def test_every_header_and_reason_of_a_dead_letter_is_on_the_page_on_operations() -> None:
+    headers = {value for name, value in vars(publishing).items() if name.endswith("_HEADER")}
+    assert len(headers) >= 5
+    shown = set(_named(ROOT / "docs" / "operations.md", r"`([^`]+)`"))
+    assert {reason.value for reason in Undecodable} | headers <= shown
