@@ -28,6 +28,7 @@ from processor.workers.policy_file import PolicyFileUnusable
 
 FAILURES = (
     Fenced,
+    MemoryError,  # no address space for the counters; the text says how to allow it
     ReadingFailed,
     RegistryAway,
     RegistryRefused,

@@ -18,6 +18,8 @@ Client = TypeVar("Client", Consumer, Producer, AdminClient)
 
 _log = logging.getLogger("kafka.client")
 
+READER_GROUP = "senderwatch-reader-"
+"""What the group of a reader that is no member of any begins with."""
 TRANSACTION_TIMEOUT_MS = 10_000
 """How long readers may have to wait for what a dead worker left open; the broker looks every 10 s."""
 POLICY_MAX_BYTES = 16 * 1024 * 1024
@@ -140,7 +142,7 @@ def _base(settings: ClientSettings) -> dict[str, Any]:
 
 
 def _unshared() -> dict[str, Any]:
-    return {"group.id": f"senderwatch-reader-{uuid.uuid4()}"}
+    return {"group.id": f"{READER_GROUP}{uuid.uuid4()}"}
 
 
 def _membership(settings: ClientSettings, group: str, slot: str | None) -> dict[str, Any]:

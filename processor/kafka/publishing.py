@@ -5,6 +5,7 @@ from typing import cast
 
 from confluent_kafka import Message
 
+from processor import avro
 from processor.avro import Undecodable
 from processor.kafka.cloudevents import headers
 from processor.kafka.serde import Serde
@@ -36,15 +37,11 @@ def event_records(serde: Serde, topics: TopicNames, event: RestrictionEvent) -> 
         subject=event.sender,
         time_ms=event.occurred_at_ms,
     )
-    record = event.to_record()
-    yield OutRecord(
-        topics.restrictions,
-        serde.encode(topics.restrictions, name, record),
-        event.tenant_id.encode(),
-        headers=described,
-    )
+    body = avro.encode_body(name, event.to_record())
+    value = serde.prefix(topics.restrictions, name) + body
+    yield OutRecord(topics.restrictions, value, event.tenant_id.encode(), headers=described)
     if isinstance(event, SenderBlocked):
-        value = serde.encode(topics.restricted, name, record)
+        value = serde.prefix(topics.restricted, name) + body
         yield OutRecord(topics.restricted, value, event.sender.encode(), headers=described)
     elif isinstance(event, SenderUnblocked):
         yield OutRecord(topics.restricted, None, event.sender.encode(), headers=described)

@@ -17,7 +17,7 @@ import structlog
 from confluent_kafka import IsolationLevel, KafkaError, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import OffsetSpec
 
-from processor.kafka.clients import ClientSettings, admin, consumer
+from processor.kafka.clients import READER_GROUP, ClientSettings, admin, consumer
 from processor.kafka.errors import BrokerUnreachable
 
 _log = structlog.get_logger(__name__)
@@ -235,7 +235,12 @@ def raise_unless_end(message: Message) -> None:
         raise RecordsGone(topic, partition, error.str())
     if error.code() in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_PARTITION):
         raise UnknownTopic(topic)
-    raise ReadingFailed(f"cannot read {topic}, partition {partition}: {error.str()}")
+    if error.code() == KafkaError.GROUP_AUTHORIZATION_FAILED:
+        raise ReadingFailed(
+            "the principal may not read as the consumer group that it uses: it needs Read on its worker's group, and on groups "
+            f"that begin with {READER_GROUP} (docs/operations.md, rights): {error.str()}"
+        )
+    raise ReadingFailed(f"cannot read {topic}, partition {partition}: {error.str()}" if topic else error.str())
 
 
 class _Patience:

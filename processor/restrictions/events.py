@@ -4,13 +4,18 @@ Frozen values with the identifiers that the design derives from the position of 
 for every replay. `to_record` and `from_record` speak the Avro schemas of the same names; times are epoch milliseconds.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Self
 from uuid import UUID, uuid5
 
 NAMESPACE = UUID("5e4de96a-7c0f-5d0b-8a51-0b7f6a2c9d13")
 """The namespace of every UUIDv5 of senderwatch; it never changes, or replays would not match history."""
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    """The fields of a value, one level deep: `dataclasses.asdict` copies them all, which takes five times as long."""
+    return {name: getattr(value, name) for name in value.__slots__}
 
 
 class Cause(StrEnum):
@@ -79,10 +84,10 @@ class Evidence:
     trigger: Trigger
 
     def to_record(self) -> dict[str, Any]:
-        record = asdict(self)
+        record = _fields(self)
         record["window_start"] = record.pop("window_start_ms")
         record["window_end"] = record.pop("window_end_ms")
-        return record
+        return record | {"hour": _fields(self.hour), "day": _fields(self.day), "trigger": _fields(self.trigger)}
 
     @classmethod
     def from_record(cls, record: dict[str, Any]) -> Self:
@@ -159,7 +164,7 @@ class SenderBlocked:
             "reason": self.reason,
             "command_id": self.command_id,
             "previous_blocks": self.previous_blocks,
-            "position": asdict(self.position),
+            "position": _fields(self.position),
         }
 
     @classmethod
@@ -215,7 +220,7 @@ class SenderUnblocked:
             "comment": self.comment,
             "command_id": self.command_id,
             "unblocked_at": self.unblocked_at_ms,
-            "position": asdict(self.position),
+            "position": _fields(self.position),
         }
 
     @classmethod
@@ -265,7 +270,7 @@ class SenderAlerted:
             "action": self.action,
             **self.evidence.to_record(),
             "previous_blocks": self.previous_blocks,
-            "position": asdict(self.position),
+            "position": _fields(self.position),
         }
 
     @classmethod

@@ -316,7 +316,7 @@ def test_a_slot_that_is_started_twice_fences_its_older_self(
 def test_each_midnight_of_stream_time_leaves_a_snapshot(kafka: Broker, topics: TopicNames, detect: Detect) -> None:
     for day in (3, 2, 1):
         put(kafka, topics, *spam(100 * day, 12, at_ms=NOW_MS - day * 86_400_000))
-        assert detect("--once").wait(60) == 0
+        assert detect("--once", "--commit-interval-ms", "60000").wait(60) == 0
     snapshots = [each for each in journal(kafka, topics, SNAPSHOT) if each["last"]]
     assert [each["stream_time"] for each in snapshots] == [NOW_MS - day * 86_400_000 for day in (3, 2, 1)]
     kept = [each["senders"]["kept"] for each in journal(kafka, topics, SNAPSHOT) if each["senders"]]
