@@ -33,7 +33,7 @@ class Way:
     workers: int = 1
     options: tuple[str, ...] = ()
     kill_after_s: float | None = None
-    """SIGKILL a worker after so long (a random part of it), and start it again, until one gets through."""
+    """SIGKILL a worker when it has decided something, start it again, and kill twice more, each after a random part of so long."""
 
 
 WAYS = (
@@ -59,25 +59,35 @@ def run(bootstrap: str, prefix: str, way: Way, seed: int, folder: Path, timeout_
     chance = random.Random(seed)
     command = ("detect", "--once", "--bootstrap-servers", bootstrap, "--topic-prefix", prefix, *FAST, *way.options)
     killed, started = 0, 0
+    logs: dict[subprocess.Popen[str], Path] = {}
 
     def launch() -> subprocess.Popen[str]:
         nonlocal started
         started += 1
         output = folder / f"worker-{started}.log"
-        return processes.start_senderwatch(*command, environment={"SENDERWATCH_LOG__FORMAT": "json"}, output=output)
+        process = processes.start_senderwatch(*command, environment={"SENDERWATCH_LOG__FORMAT": "json"}, output=output)
+        logs[process] = output
+        return process
+
+    def due() -> subprocess.Popen[str] | None:
+        if way.kill_after_s is None or killed == 3:
+            return None
+        if killed:
+            return running[0] if time.monotonic() > kill_at_s else None
+        return next((each for each in running if '"SenderBlocked"' in logs[each].read_text()), None)
 
     running = [launch() for _ in range(way.workers)]
     deadline_s = time.monotonic() + timeout_s
-    kill_at_s = time.monotonic() + (way.kill_after_s or 0) * chance.uniform(0.3, 1.0)
+    kill_at_s = 0.0
     try:
         while running:
             assert time.monotonic() < deadline_s, f"{way.name}: not done after {timeout_s:g} s, see {folder}"
-            if way.kill_after_s is not None and killed < 3 and time.monotonic() > kill_at_s:
-                running[0].kill()
-                running[0].wait()
-                running[0] = launch()
+            if (victim := due()) is not None:
+                victim.kill()
+                victim.wait()
+                running[running.index(victim)] = launch()
                 killed += 1
-                kill_at_s = time.monotonic() + way.kill_after_s * chance.uniform(0.3, 1.0)
+                kill_at_s = time.monotonic() + (way.kill_after_s or 0) * chance.uniform(0.3, 1.0)
             for process in [each for each in running if each.poll() is not None]:
                 running.remove(process)
                 assert process.returncode == 0, f"{way.name}: exit status {process.returncode}, see {folder}"
