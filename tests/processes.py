@@ -24,7 +24,8 @@ def start(
     sink = output.open("a") if output is not None else None
     try:
         return subprocess.Popen(
-            ["setpriv", "--pdeathsig", "KILL", "--", *map(str, command)],
+            # A suite that runs in the background may ignore SIGINT, and its children would inherit that.
+            ["env", "--default-signal=INT,TERM", "setpriv", "--pdeathsig", "KILL", "--", *map(str, command)],
             cwd=folder,
             env={**os.environ, **(environment or {})},
             stdin=subprocess.DEVNULL,
