@@ -1,9 +1,11 @@
 """The command line: all commands, and what an expected failure looks like (one line, an exit status, no traceback)."""
 
 import sys
+from typing import Annotated
 
 import typer
 
+from processor import __version__
 from processor.cli import common, demo, detect, events, notify, topics, verdicts
 from processor.kafka.errors import BrokerUnreachable, RejectedProperty
 from processor.settings import SettingsError
@@ -14,6 +16,23 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+
+
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        print(f"senderwatch {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Stops compromised accounts from sending spam: counts, blocks, tells."""
+
+
 app.command()(demo.demo)
 app.command()(detect.detect)
 app.command()(notify.notify)

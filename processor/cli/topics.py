@@ -115,7 +115,7 @@ def _tell(reports: Sequence[TopicReport], missing: str = TopicState.MISSING) -> 
     if "partitions" in what:
         print(
             "The number of partitions is chosen once, as another one sends senders to other partitions: give the existing "
-            "one (settings topics.partitions, topics.out_partitions)."
+            "one (settings topics.partitions, topics.out_partitions; nothing is created before)."
         )
     if what - topic_creation.NOT_CONFIGS:
         print("`senderwatch topics create --fix` sets the configs right.")

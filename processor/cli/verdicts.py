@@ -145,6 +145,12 @@ def _status(ended: Ended, tally: Tally, files: list[Path], plan: Import) -> int:
         complain(f"the broker is gone: {ended.reason}")
         complain(going_on(ended, files, plan))
         return EXIT_NO_BROKER
+    if plan.from_line > 1 and tally.lines == 0:
+        complain(f"{files[0]} has no line {plan.from_line}: nothing was left to import")
+        return EXIT_FAILED
+    if tally.lines and not tally.imported:
+        complain("not one line was imported: is --format the file's own (jsonl, avro or rspamd)?")
+        return EXIT_FAILED
     return EXIT_FAILED if tally.refusals else 0
 
 

@@ -12,11 +12,13 @@ from typing import Any, Literal, TypeVar
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 
+from processor.kafka.client_log import Thinned
 from processor.kafka.errors import BrokerUnreachable, RejectedProperty
 
 Client = TypeVar("Client", Consumer, Producer, AdminClient)
 
 _log = logging.getLogger("kafka.client")
+_log.addFilter(Thinned())
 
 READER_GROUP = "senderwatch-reader-"
 """What the group of a reader that is no member of any begins with."""
@@ -25,6 +27,17 @@ TRANSACTION_TIMEOUT_MS = 10_000
 POLICY_MAX_BYTES = 16 * 1024 * 1024
 """The largest record that a producer sends: a version of the policies (design, section 1)."""
 
+_OURS: Mapping[str, str] = {
+    "group.id": "settings detector.group and notifier.group",
+    "group.instance.id": "option --slot",
+    "group.protocol": "setting kafka.group_protocol",
+    "transactional.id": "option --slot",
+    "enable.auto.commit": "offsets are committed with what came of them, in one transaction",
+    "enable.idempotence": "without it a record could be there twice",
+    "isolation.level": "readers must not see what was aborted",
+    "auto.offset.reset": "every start is explicit",
+}
+"""Properties that an operator cannot set, and why or where instead."""
 _COMMON: Mapping[str, Any] = {
     "client.id": "senderwatch",
     "log.connection.close": False,  # brokers close idle connections; nobody needs to hear of it
@@ -83,7 +96,7 @@ def consumer(
         "enable.partition.eof": partition_eof,
         **(_unshared() if group is None else _membership(settings, group, slot)),
         **(extra or {}),
-        **settings.properties,
+        **_checked(settings),
         **settings.consumer_properties,
     }
     return _made(Consumer, properties)
@@ -109,7 +122,7 @@ def producer(settings: ClientSettings, *, extra: Mapping[str, Any] | None = None
         **_base(settings),
         **_PRODUCER,
         **(extra or {}),
-        **settings.properties,
+        **_checked(settings),
         **settings.producer_properties,
     }
     return _made(Producer, properties)
@@ -123,7 +136,7 @@ def admin(settings: ClientSettings) -> AdminClient:
 def check_reachable(settings: ClientSettings, timeout_s: float = 6.0) -> None:
     """Return when a broker answers; else raise BrokerUnreachable, with what the client says of the reason."""
     reasons: list[str] = []
-    properties = {**_base(settings), **settings.properties, "error_cb": lambda error: reasons.append(error.str())}
+    properties = {**_base(settings), **_checked(settings), "error_cb": lambda error: reasons.append(error.str())}
     client = _made(AdminClient, properties, logger=_silent())
     try:
         client.list_topics(timeout=timeout_s)
@@ -168,6 +181,15 @@ def _silent() -> logging.Logger:
     logger = logging.Logger("kafka.probe")  # noqa: LOG001 - not in the tree on purpose: its failure is told once, as an error
     logger.addHandler(logging.NullHandler())
     return logger
+
+
+def _checked(settings: ClientSettings) -> dict[str, str]:
+    """The operator's properties for all clients. Raises RejectedProperty for those that the guarantees rest on."""
+    for chosen in (settings.properties, settings.consumer_properties, settings.producer_properties):
+        for name in chosen:
+            if name in _OURS:
+                raise RejectedProperty(f"{name} is senderwatch's own business: {_OURS[name]}")
+    return dict(settings.properties)
 
 
 def _made(kind: type[Client], properties: dict[str, Any], logger: logging.Logger = _log) -> Client:

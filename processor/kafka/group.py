@@ -158,5 +158,6 @@ def _places(topic: str, starts: Mapping[int, int]) -> list[TopicPartition]:
 
 def _fenced(error: KafkaError) -> Fenced:
     return Fenced(
-        f"another process took this group member's place (each slot may run once, option --slot): {error.str()}"
+        "another process took this group member's place (each slot may run once, option --slot), or the broker took this one for "
+        f"its own successor after an outage; start it again: {error.str()}"
     )

@@ -88,12 +88,16 @@ def create(
 ) -> tuple[TopicReport, ...]:
     """Make the topics that are missing, and say how the others differ; `fix` sets their configs right as well.
 
+    Where an existing topic has another number of partitions than the shape says, none is made.
     Returns when the new topics can be written to. Raises BrokerUnreachable, TopicsUnsupported.
     """
     clients.check_reachable(settings)
     client = clients.admin(settings)
     reports = _compare(client, names, shape)
-    made = _create(client, [report.design for report in reports if report.state is TopicState.MISSING], shape)
+    missing = [report.design for report in reports if report.state is TopicState.MISSING]
+    if any(difference.what == "partitions" for report in reports for difference in report.differences):
+        missing = []  # they would have the wrong number of partitions too, and nobody could change that afterwards
+    made = _create(client, missing, shape)
     reports = tuple(made.get(report.design.name, report) for report in reports)
     return tuple(_fixed(client, report) for report in reports) if fix else reports
 

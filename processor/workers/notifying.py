@@ -93,8 +93,17 @@ def notify_until(
             now_ms=now_ms,
         )
         _log.info("notifying", version=__version__, policies=policies.version, group=group, slot=chosen.slot)
+        if chosen.outbox is None:
+            _warn_of_defaults(settings)
         health.set_live(True)
         return notifier.run()
+
+
+def _warn_of_defaults(settings: Settings) -> None:
+    """What a mail says of its operator has no good default."""
+    for name in ("sender_address", "message_id_domain", "support_contact"):
+        if name not in settings.notifier.model_fields_set:
+            _log.warning("a setting that real mails need is not set", setting=f"notifier.{name}")
 
 
 def _carrier(settings: Settings) -> Carrier:

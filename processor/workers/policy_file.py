@@ -14,7 +14,12 @@ class PolicyFileUnusable(Exception):
 def load(path: Path) -> PolicySet:
     """The policies in a file. Raises PolicyFileUnusable."""
     try:
-        return file.parse(file.decoded(path.read_bytes()))
+        content = path.read_bytes()
+        if not content.strip():
+            raise PolicyFileUnusable(
+                f"{path}: is empty: was it cut short? Without a policy file the built-in policy holds"
+            )
+        return file.parse(file.decoded(content))
     except OSError as error:
         raise PolicyFileUnusable(f"{path}: cannot be read: {error.strerror or error}") from error
     except PolicyFileError as error:

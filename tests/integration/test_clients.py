@@ -96,14 +96,21 @@ def test_what_was_aborted_is_hidden_unless_asked_for(
 
 
 def test_what_the_operator_sets_wins(kafka: Broker, names: TopicNames, unique: str, opened: list[Consumer]) -> None:
-    own = ClientSettings(
-        kafka.bootstrap, properties={"client.id": unique}, consumer_properties={"auto.offset.reset": "earliest"}
-    )
-    write_all(kafka.bootstrap, names.verdicts, [(b"k", b"first")], partition=0)
-    reader = clients.consumer(own, group=unique)
+    own = ClientSettings(kafka.bootstrap, consumer_properties={"enable.partition.eof": "true"})
+    reader = clients.consumer(own, group=unique, partition_eof=False)
     opened.append(reader)
-    reader.assign([TopicPartition(names.verdicts, 0, 1000)])
-    assert _next(reader).value() == b"first"
+    reader.assign([TopicPartition(names.verdicts, 0, 0)])
+    end = wait_until(lambda: reader.poll(0.1), "the end of an empty partition")
+    error = end.error()
+    assert error is not None
+    assert error.code() == KafkaError._PARTITION_EOF
+
+
+@pytest.mark.parametrize("name", ["group.id", "transactional.id", "enable.auto.commit", "isolation.level"])
+def test_a_property_that_the_guarantees_rest_on_is_refused_with_the_reason(name: str) -> None:
+    own = ClientSettings("127.0.0.1:1", properties={name: "x"})
+    with pytest.raises(RejectedProperty, match=name):
+        clients.consumer(own, group="g")
 
 
 @pytest.mark.parametrize("protocol", ["classic", "consumer"])

@@ -6,7 +6,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import pytest
-from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewTopic,
+    ResourceType,
+)
 
 from processor.cli.main import run
 from processor.kafka.topics import (
@@ -190,3 +197,15 @@ def test_a_closed_port_is_said_in_one_line_within_ten_seconds(capsys: pytest.Cap
     assert told.count("\n") == 1
     assert f"no broker answers at 127.0.0.1:{port} (setting kafka.bootstrap_servers)" in told
     assert "Connection refused" in told
+
+
+def test_beside_a_topic_with_another_number_of_partitions_none_is_made(
+    admin: AdminClient, common: tuple[str, ...], topic_prefix: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = TopicNames(topic_prefix)
+    admin.create_topics([NewTopic(names.verdicts, 5, 1)])[names.verdicts].result(10)
+    wait_until(lambda: names.verdicts in admin.list_topics(timeout=10).topics, "the topic")
+    assert run(["topics", "create", *common, "--partitions", "3", "--out-partitions", "2"]) == 1
+    assert "partitions is 5, should be 3" in capsys.readouterr().out
+    assert [name for name in admin.list_topics(timeout=10).topics if name.startswith(topic_prefix)] == [names.verdicts]
+    assert run(["topics", "create", *common, "--partitions", "5", "--out-partitions", "2", "--fix"]) == 0
