@@ -17,26 +17,6 @@ from processor.cli.common import (
     prepare,
 )
 from processor.cli.signals import stop_on_signals
-from processor.detection.engine import TableFull
-from processor.kafka.changelog import RestoreFailed
-from processor.kafka.reading import ReadingFailed
-from processor.kafka.registry import RegistryAway, RegistryRefused
-from processor.kafka.transactions import Fenced, TransactionImpossible
-from processor.workers.detect import WrongTopics
-from processor.workers.detecting import detect_until
-from processor.workers.policy_file import PolicyFileUnusable
-
-FAILURES = (
-    Fenced,
-    MemoryError,  # no address space for the counters; the text says how to allow it
-    ReadingFailed,
-    RegistryAway,
-    RegistryRefused,
-    RestoreFailed,
-    TableFull,
-    TransactionImpossible,
-    WrongTopics,
-)
 
 
 def detect(
@@ -89,6 +69,10 @@ def detect(
             "metrics.port": metrics_port,
         },
     )
+    # With the worker comes Numba, for which no other command has to wait.
+    from processor.workers.detecting import FAILURES, detect_until
+    from processor.workers.policy_file import PolicyFileUnusable
+
     with stop_on_signals() as stop:
         try:
             detect_until(settings, stop, once=once)

@@ -18,23 +18,6 @@ from processor.cli.common import (
     prepare,
 )
 from processor.cli.signals import stop_on_signals
-from processor.kafka.reading import ReadingFailed
-from processor.kafka.registry import RegistryAway, RegistryRefused
-from processor.kafka.transactions import Fenced, TransactionImpossible
-from processor.notification.language import BrokenLanguage
-from processor.notification.rendering import BrokenTemplates
-from processor.workers.notifying import CannotNotify, notify_until
-from processor.workers.policy_file import PolicyFileUnusable
-
-FAILURES = (
-    BrokenLanguage,
-    BrokenTemplates,
-    Fenced,
-    ReadingFailed,
-    RegistryAway,
-    RegistryRefused,
-    TransactionImpossible,
-)
 
 
 def notify(
@@ -113,6 +96,10 @@ def notify(
             "metrics.port": metrics_port,
         },
     )
+    # With the worker come the clients of mail and the templates, for which no other command has to wait.
+    from processor.workers.notifying import FAILURES, CannotNotify, notify_until
+    from processor.workers.policy_file import PolicyFileUnusable
+
     with stop_on_signals() as stop:
         try:
             deferred = notify_until(settings, stop, once=once)

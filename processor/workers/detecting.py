@@ -8,17 +8,35 @@ from contextlib import ExitStack
 import structlog
 
 from processor import __version__
+from processor.detection.engine import TableFull
+from processor.kafka.changelog import RestoreFailed
 from processor.kafka.clients import check_reachable
+from processor.kafka.reading import ReadingFailed
+from processor.kafka.registry import RegistryAway, RegistryRefused
 from processor.kafka.serde import Serde
+from processor.kafka.transactions import Fenced, TransactionImpossible
 from processor.policies.policy import PolicySet
 from processor.settings import Settings
 from processor.telemetry import Health, Metrics
 from processor.workers import policy_file
-from processor.workers.detect import DetectOptions, DetectWorker
+from processor.workers.detect import DetectOptions, DetectWorker, WrongTopics
 from processor.workers.warming import warm
 from processor.workers.wiring import client_settings, group_name, registry, topic_names
 
 _log = structlog.get_logger(__name__)
+
+FAILURES = (
+    Fenced,
+    MemoryError,  # no address space for the counters; the text says how to allow it
+    ReadingFailed,
+    RegistryAway,
+    RegistryRefused,
+    RestoreFailed,
+    TableFull,
+    TransactionImpossible,
+    WrongTopics,
+)
+"""What ends a worker until somebody mends it; the text says how."""
 
 _WORTH_SAYING_S = 1.0
 _COLLECT_AFTER = 100_000

@@ -10,12 +10,14 @@ from processor import __version__
 from processor.kafka.clients import check_reachable
 from processor.kafka.ledger import LedgerTopic
 from processor.kafka.membership import Membership
-from processor.kafka.reading import partitions_of
+from processor.kafka.reading import ReadingFailed, partitions_of
+from processor.kafka.registry import RegistryAway, RegistryRefused
 from processor.kafka.serde import Serde
-from processor.kafka.transactions import Transactions
+from processor.kafka.transactions import Fenced, TransactionImpossible, Transactions
+from processor.notification.language import BrokenLanguage
 from processor.notification.ledger import LedgerRules
 from processor.notification.outgoing import Outgoing
-from processor.notification.rendering import Surroundings
+from processor.notification.rendering import BrokenTemplates, Surroundings
 from processor.notification.schedule import Schedule
 from processor.policies.policy import PolicySet
 from processor.policies.recipients import Notify
@@ -31,6 +33,17 @@ from processor.workers.postman import Carrier, Postman
 from processor.workers.wiring import client_settings, group_name, registry, topic_names
 
 _log = structlog.get_logger(__name__)
+
+FAILURES = (
+    BrokenLanguage,
+    BrokenTemplates,
+    Fenced,
+    ReadingFailed,
+    RegistryAway,
+    RegistryRefused,
+    TransactionImpossible,
+)
+"""What ends a notifier until somebody mends it; the text says how."""
 
 
 class CannotNotify(Exception):
