@@ -154,9 +154,9 @@ def test_the_form_of_logs_can_be_chosen(form: str, stream: io.StringIO) -> None:
 def test_what_libraries_log_takes_the_same_way() -> None:
     stream = io.StringIO()
     configure_logging("info", "json", stream)
-    logging.getLogger("kafka.client").warning("%s: %s", "_TRANSPORT", "refused")
+    logging.getLogger("some.library").warning("%s: %s", "_TRANSPORT", "refused")
     line = json.loads(stream.getvalue())
-    assert (line["event"], line["level"], line["logger"]) == ("_TRANSPORT: refused", "warning", "kafka.client")
+    assert (line["event"], line["level"], line["logger"]) == ("_TRANSPORT: refused", "warning", "some.library")
 
 
 def test_what_is_below_the_level_is_not_logged() -> None:
