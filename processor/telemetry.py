@@ -56,7 +56,9 @@ def _metric(
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 # The detector
-RECORDS = _metric("records", Kind.COUNTER, "Verdict records taken up, good or not.", labels=("partition",))
+RECORDS = _metric(
+    "records", Kind.COUNTER, "Verdict records taken up and committed, good or not.", labels=("partition",)
+)
 LATE = _metric("late_records", Kind.COUNTER, "Records older than the day window: not counted.", labels=("partition",))
 DEAD_LETTERS = _metric(
     "dead_letters", Kind.COUNTER, "Records put into the dead-letter topic, by reason.", labels=("partition", "reason")

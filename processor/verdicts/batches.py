@@ -72,6 +72,8 @@ class Batch:
     def rejected(self) -> list[tuple[int, avro.Undecodable]]:
         """Rows that are dead letters, with the reason. Complete once detection has taken the batch up."""
         statuses = self.columns.status[: len(self)]
+        if not statuses.any():  # the usual case
+            return []
         return [(int(row), REASONS[int(statuses[row])]) for row in np.flatnonzero(_REJECTED[statuses])]
 
 

@@ -157,9 +157,7 @@ class DetectWorker:
         if not self._stamps_checked:
             self._stamps_checked = True
             self._teller.stamps(run.is_stamped_by_broker, self._topics.verdicts)
-        late_before = int(work.engine.table.state[0].late)
-        taken = work.take(run, self._decoder, self._topics)
-        self._teller.taken(run.partition, taken, int(work.engine.table.state[0].late) - late_before)
+        work.take(run, self._decoder, self._topics)
         self._commit_soon()
         self._reached(run.partition, work.next_offset)
 
@@ -198,6 +196,7 @@ class DetectWorker:
 
     def _committed(self, work: PartitionWork) -> None:
         partition = work.engine.partition
+        self._teller.taken(partition, work.page.records, work.late)
         self._teller.published(work.events)
         self._teller.refused(partition, work.reasons)
         self._teller.stands(work.engine, self._consumer.behind(partition, work.next_offset))

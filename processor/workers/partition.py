@@ -56,6 +56,8 @@ class PartitionWork:
     letters: list[OutRecord] = field(default_factory=list)
     reasons: dict[Undecodable, int] = field(default_factory=dict)
     page: JournalPage = field(default_factory=lambda: JournalPage(0))
+    late_before: int = 0
+    """How many records were late before this page."""
 
     @classmethod
     def from_restored(cls, engine: Engine, restored: Restored, next_offset: int, sweep_bytes: int) -> "PartitionWork":
@@ -87,12 +89,17 @@ class PartitionWork:
         """Whether a commit would say anything."""
         return self.page.records > 0 or self.next_offset != self.page.first_offset
 
-    def take(self, run: Run, decoder: Decoder, topics: TopicNames) -> int:
-        """Count a run and decide; returns how many records were new. Raises TableFull."""
+    @property
+    def late(self) -> int:
+        """How many records of this page were late."""
+        return int(self.engine.table.state[0].late) - self.late_before
+
+    def take(self, run: Run, decoder: Decoder, topics: TopicNames) -> None:
+        """Count a run and decide. Raises TableFull, RecordsOutOfOrder."""
         if int(run.offsets[0]) < self.next_offset:  # fetched before a seek back took hold
             known = int((run.offsets < self.next_offset).sum())
             if known == len(run.values):
-                return 0
+                return
             run = run.from_row(known)
         if int(run.offsets[-1] - run.offsets[0]) != len(run.values) - 1 and (np.diff(run.offsets) <= 0).any():
             raise RecordsOutOfOrder(
@@ -106,7 +113,6 @@ class PartitionWork:
             self.letters += dead_letters(topics, run.messages[row], reason)
             self.reasons[reason] = self.reasons.get(reason, 0) + 1
         self.next_offset = int(run.offsets[-1]) + 1
-        return len(run.values)
 
     def skip_to(self, offset: int, from_offset: int) -> None:
         """Go on at `offset`, since retention took what stood from `from_offset` on."""
@@ -192,3 +198,4 @@ class PartitionWork:
 
     def _turn_page(self) -> None:
         self.page = JournalPage(self.next_offset)
+        self.late_before = int(self.engine.table.state[0].late)

@@ -22,7 +22,7 @@ class Teller:
         self._told = told
 
     def taken(self, partition: int, records: int, late: int) -> None:
-        """Records were taken up, of which some were late."""
+        """What a commit has taken up, of which some were late."""
         self._metrics.add(telemetry.RECORDS, records, partition=partition)
         if late:
             self._metrics.add(telemetry.LATE, late, partition=partition)
