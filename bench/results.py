@@ -80,7 +80,7 @@ def tables(results: Sequence[Measured]) -> str:
                 ("senders", "contender", "records per CPU-second", "start-up included", "start-up, CPU s", "records/s of wall time",
                  "peak memory, MB", "broker, CPU s"), contenders),
             f"Records per CPU-second beside those of the {results[0].contender}, in pairs of runs that follow each other:",
-            _table(("senders", "contender", "ratio", "start-up included", "decisions of every run"), compared),
+            _table(("senders", "contender", "ratio", "of the best run of each", "start-up included", "decisions of every run"), compared),
         ]
     )  # fmt: skip
 
@@ -122,6 +122,7 @@ def _compared_row(measured: Measured, base: Measured) -> tuple[str, ...]:
         measured.spread,
         measured.contender,
         ratios(measured, base, Measured.rates).shown(_ratio),
+        _ratio(max(measured.rates()) / max(base.rates())),
         ratios(measured, base, Measured.whole_rates).shown(_ratio),
         "" if decisions is None else ", ".join(f"{count:,} {_short(kind)}" for kind, count in decisions.types.items()),
     )

@@ -23,9 +23,9 @@ def test_bench_measures_every_contender_and_profiles_every_step(tmp_path: Path) 
         ["skewed", "bare loop"],
         ["skewed", "detect"],
     ]
-    compared = [row for row in rows if len(row) == 5][2:]
+    compared = [row for row in rows if len(row) == 6][2:]
     assert [row[:2] for row in compared] == [["skewed", "detect"]]
-    assert all("SenderBlocked" in row[4] for row in compared), "nothing was decided"
+    assert all("SenderBlocked" in row[5] for row in compared), "nothing was decided"
 
     figures = json.loads(out.read_text())
     assert [(each["contender"], each["records"], len(each["runs"])) for each in figures["results"]] == [
