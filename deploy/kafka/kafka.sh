@@ -84,7 +84,7 @@ prepare() {
             "$here/broker.properties" >"$folder/server.properties"
         [ ${#extra[@]} = 0 ] || printf '%s\n' "${extra[@]}" >>"$folder/server.properties"
         "$java" -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -cp "$here/jars/*" kafka.tools.StorageTool format \
-            --cluster-id "$cluster" --config "$folder/server.properties" >"$folder/format.log" 2>&1 &
+            --cluster-id="$cluster" --config "$folder/server.properties" >"$folder/format.log" 2>&1 &
         formatting+=($!)
     done
     for n in "${!formatting[@]}"; do
