@@ -129,12 +129,8 @@ def _sender_chunks(engine: Engine, numbers: Int64s) -> Iterator[SenderValues]:
         before = int(ends[start - 1]) if start else 0
         fitting = int(np.searchsorted(ends, before + NAME_BYTES_A_CHUNK, side="right"))
         end = max(start + 1, min(fitting, start + SENDERS_A_CHUNK))
-        kept = _kept(engine, numbers[start:end])
-        if kept and sum(size for _, size in kept) > KEPT_BYTES_A_CHUNK:
-            room = np.cumsum([size for _, size in kept])
-            whole = max(1, int(np.searchsorted(room, KEPT_BYTES_A_CHUNK, side="right")))
-            kept = kept[:whole]
-            end = int(np.searchsorted(numbers, kept[-1][0].sender)) + 1
+        kept, taken = _kept(engine, numbers[start:end])
+        end = start + taken
         chosen = numbers[start:end]
         rows = table.senders.take(chosen)
         places = rows["name_at"].astype(np.int64) * GRANULE
@@ -149,22 +145,26 @@ def _sender_chunks(engine: Engine, numbers: Int64s) -> Iterator[SenderValues]:
             counts_from_ms=rows["counts_from_ms"].astype(np.int64),
             alerted_days=rows["alerted_day"].astype(np.int64),
             alerted=rows["alerted"].astype(np.int64),
-            kept=tuple(each for each, _ in kept),
+            kept=tuple(kept),
         )
         start = end
 
 
-def _kept(engine: Engine, numbers: Int64s) -> list[tuple[Kept, int]]:
-    """What is remembered of these senders, and about how many bytes each takes."""
-    found = []
-    for s in numbers[engine.table.senders["kept"][numbers] != 0].tolist():
+def _kept(engine: Engine, numbers: Int64s) -> tuple[list[Kept], int]:
+    """What is remembered of these senders, as far as a chunk has room for it, and how many of them that is."""
+    found: list[Kept] = []
+    size = 0
+    for place in np.flatnonzero(engine.table.senders["kept"][numbers]).tolist():
+        s = int(numbers[place])
         restriction, blocks = engine.restrictions.get(s), engine.blocks.get(s, ())
         released = engine.releases.get(s, 0)
         if restriction is None and not blocks and not released:
             continue
-        size = 20 + 10 * len(blocks) + (0 if restriction is None else _size(restriction))
-        found.append((Kept(s, restriction, tuple(blocks), released), size))
-    return found
+        size += 20 + 10 * len(blocks) + (0 if restriction is None else _size(restriction))
+        if found and size > KEPT_BYTES_A_CHUNK:
+            return found, place
+        found.append(Kept(s, restriction, tuple(blocks), released))
+    return found, len(numbers)
 
 
 def _size(block: SenderBlocked) -> int:
