@@ -78,7 +78,5 @@ def detect(
             detect_until(settings, stop, once=once)
         except PolicyFileUnusable as error:
             raise CommandFailed(str(error), EXIT_USAGE) from error
-        except OSError as error:  # the port of the metrics is taken
-            raise CommandFailed(f"metrics.port {settings.metrics.port}: {error.strerror or error}") from error
         except FAILURES as error:
             raise CommandFailed(str(error), EXIT_FAILED) from error

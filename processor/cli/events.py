@@ -28,8 +28,7 @@ from processor.kafka.clients import check_reachable
 from processor.kafka.event_log import EventName, LoggedEvent, Wanted, follow_events, read_events
 from processor.kafka.reading import ReadingFailed, ReadingStopped
 from processor.kafka.registry import RegistryAway, RegistryRefused
-from processor.kafka.serde import Serde
-from processor.workers.wiring import client_settings, registry, topic_names
+from processor.workers.wiring import client_settings, serde, topic_names
 
 
 def events(
@@ -66,12 +65,11 @@ def events(
         stop = open_things.enter_context(stop_on_signals())
         output = Output(stop)
         check_reachable(kafka)
-        known = registry(settings)
-        serde = Serde(open_things.enter_context(known) if known is not None else None, should_stop=output.is_over)
+        records = serde(settings, output.is_over, open_things)
         if once:
-            found = read_events(kafka, topic, serde, should_stop=output.is_over)
+            found = read_events(kafka, topic, records, should_stop=output.is_over)
         else:
-            found = follow_events(kafka, topic, serde, from_beginning=from_beginning, should_stop=output.is_over)
+            found = follow_events(kafka, topic, records, from_beginning=from_beginning, should_stop=output.is_over)
         for event in found:
             if wanted.includes(event):
                 output.show(event)

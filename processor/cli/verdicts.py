@@ -30,13 +30,12 @@ from processor.cli.signals import Stop, stop_on_signals
 from processor.kafka.clients import check_reachable
 from processor.kafka.feeder import BrokerLost, Feeder, FeedRefused
 from processor.kafka.registry import RegistryAway, RegistryRefused
-from processor.kafka.serde import Serde
 from processor.settings import Settings
 from processor.verdicts.files import STANDARD_INPUT, Form, VerdictFile
 from processor.verdicts.rspamd import Reading
 from processor.verdicts.writing import write_avro, write_jsonl
 from processor.workers.feeding import Doubt, Ended, Ending, Import, Tally, feed_generated, import_files
-from processor.workers.wiring import client_settings, registry, topic_names
+from processor.workers.wiring import client_settings, serde, topic_names
 
 if TYPE_CHECKING:
     from processor.verdicts.generator import Traffic  # and with it Numba, which the other commands need not wait for
@@ -272,10 +271,7 @@ def _told_failures() -> Iterator[None]:
 
 
 def _prefix(settings: Settings, open_things: ExitStack, stop: Stop) -> bytes:
-    known = registry(settings)
-    if known is not None:
-        open_things.enter_context(known)
-    return Serde(known, should_stop=stop).prefix(topic_names(settings).verdicts, "MessageVerdict")
+    return serde(settings, stop, open_things).prefix(topic_names(settings).verdicts, "MessageVerdict")
 
 
 def _feeder(

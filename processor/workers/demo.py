@@ -15,7 +15,6 @@ import structlog
 
 from processor.kafka.embedded import UNREAD_MAX
 from processor.kafka.feeder import Feeder
-from processor.kafka.serde import Serde
 from processor.policies.policy import PolicySet
 from processor.settings import Settings
 from processor.telemetry import Health, Metrics
@@ -30,7 +29,7 @@ from processor.workers.feeding import feed_generated
 from processor.workers.notifying import notify_until
 from processor.workers.policy_file import load
 from processor.workers.warming import warm
-from processor.workers.wiring import client_settings, registry, topic_names
+from processor.workers.wiring import client_settings, serde, topic_names
 
 _log = structlog.get_logger(__name__)
 
@@ -213,7 +212,7 @@ class _Crew:
             DetectWorker(
                 client_settings(self._settings),
                 topic_names(self._settings),
-                self._serde(open_things),
+                serde(self._settings, self._stop.is_set, open_things),
                 self._policies,
                 options_of(self._settings, once=False),
                 self._board.metrics,
@@ -234,10 +233,6 @@ class _Crew:
                 return False
         return True
 
-    def _serde(self, open_things: ExitStack) -> Serde:
-        known = registry(self._settings)
-        return Serde(open_things.enter_context(known) if known is not None else None, should_stop=self._stop.is_set)
-
     # -- the traffic ---------------------------------------------------------------------------------------------------
 
     def _feed(self) -> None:
@@ -245,7 +240,7 @@ class _Crew:
         if not self._is_detecting():
             return
         with ExitStack() as open_things:
-            prefix = self._serde(open_things).prefix(topic, "MessageVerdict")
+            prefix = serde(self._settings, self._stop.is_set, open_things).prefix(topic, "MessageVerdict")
             feeder = Feeder(client_settings(self._settings), topic, should_stop=self._stop.is_set)
             open_things.callback(feeder.close)
 

@@ -13,7 +13,6 @@ from processor.kafka.changelog import RestoreFailed
 from processor.kafka.clients import check_reachable
 from processor.kafka.reading import ReadingFailed
 from processor.kafka.registry import RegistryAway, RegistryRefused
-from processor.kafka.serde import Serde
 from processor.kafka.transactions import Fenced, TransactionImpossible
 from processor.policies.policy import PolicySet
 from processor.settings import Settings
@@ -21,13 +20,14 @@ from processor.telemetry import Health, Metrics
 from processor.workers import policy_file
 from processor.workers.detect import DetectOptions, DetectWorker, WrongTopics
 from processor.workers.warming import warm
-from processor.workers.wiring import client_settings, group_name, registry, topic_names
+from processor.workers.wiring import MetricsPortTaken, client_settings, group_name, serde, serve_health, topic_names
 
 _log = structlog.get_logger(__name__)
 
 FAILURES = (
     Fenced,
     MemoryError,  # no address space for the counters; the text says how to allow it
+    MetricsPortTaken,
     ReadingFailed,
     RegistryAway,
     RegistryRefused,
@@ -46,7 +46,7 @@ _COLLECT_AFTER = 100_000
 def detect_until(settings: Settings, should_stop: Callable[[], bool], *, once: bool) -> None:
     """Run a detect worker until `should_stop`, or with `once` up to the end as it is now.
 
-    Raises what DetectWorker raises, PolicyFileUnusable, and OSError when the metrics port is taken.
+    Raises what DetectWorker raises, PolicyFileUnusable, MetricsPortTaken.
     """
     detector = settings.detector
     policies = PolicySet() if detector.policies is None else policy_file.load(detector.policies)
@@ -56,14 +56,10 @@ def detect_until(settings: Settings, should_stop: Callable[[], bool], *, once: b
     metrics = Metrics()
     health = Health(metrics)
     with ExitStack() as open_things:
-        if settings.metrics.port is not None:
-            port = health.serve(settings.metrics.address, settings.metrics.port)
-            open_things.callback(health.close)
-            _log.info("metrics and health are served", address=settings.metrics.address, port=port)
-        known = registry(settings)
-        serde = Serde(open_things.enter_context(known) if known is not None else None, should_stop=should_stop)
+        serve_health(settings, health, open_things)
+        records = serde(settings, should_stop, open_things)
         options = options_of(settings, once=once)
-        worker = DetectWorker(kafka, topic_names(settings), serde, policies, options, metrics, health, should_stop)
+        worker = DetectWorker(kafka, topic_names(settings), records, policies, options, metrics, health, should_stop)
         _log.info("detecting", version=__version__, policies=policies.version, group=options.group, slot=options.slot)
         health.set_live(True)
         worker.run()

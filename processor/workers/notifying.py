@@ -12,7 +12,6 @@ from processor.kafka.ledger import LedgerTopic
 from processor.kafka.membership import Membership
 from processor.kafka.reading import ReadingFailed, partitions_of
 from processor.kafka.registry import RegistryAway, RegistryRefused
-from processor.kafka.serde import Serde
 from processor.kafka.transactions import Fenced, TransactionImpossible, Transactions
 from processor.notification.language import BrokenLanguage
 from processor.notification.ledger import LedgerRules
@@ -30,7 +29,7 @@ from processor.workers.mail_templates import load_templates
 from processor.workers.notify import Notifier, NotifierRules
 from processor.workers.policy_file import load
 from processor.workers.postman import Carrier, Postman
-from processor.workers.wiring import client_settings, group_name, registry, topic_names
+from processor.workers.wiring import MetricsPortTaken, client_settings, group_name, serde, serve_health, topic_names
 
 _log = structlog.get_logger(__name__)
 
@@ -38,6 +37,7 @@ FAILURES = (
     BrokenLanguage,
     BrokenTemplates,
     Fenced,
+    MetricsPortTaken,
     ReadingFailed,
     RegistryAway,
     RegistryRefused,
@@ -60,7 +60,7 @@ def notify_until(
 ) -> int:
     """Run a notifier until `should_stop`, or with `once` up to the end as it is now. Returns how many mails are deferred.
 
-    Raises CannotNotify, PolicyFileError, BrokenTemplates, and what Notifier.run raises.
+    Raises CannotNotify, PolicyFileUnusable, BrokenTemplates, MetricsPortTaken, and what Notifier.run raises.
     """
     chosen = settings.notifier
     policies = PolicySet() if chosen.policies is None else load(chosen.policies)
@@ -76,17 +76,13 @@ def notify_until(
     metrics = Metrics()
     health = Health(metrics)
     with ExitStack() as open_things:
-        if settings.metrics.port is not None:
-            port = health.serve(settings.metrics.address, settings.metrics.port)
-            open_things.callback(health.close)
-            _log.info("metrics and health are served", address=settings.metrics.address, port=port)
-        known = registry(settings)
-        serde = Serde(open_things.enter_context(known) if known is not None else None, should_stop=should_stop)
+        serve_health(settings, health, open_things)
+        records = serde(settings, should_stop, open_things)
         postman = Postman(_carrier(settings))
         open_things.callback(postman.close)
         outgoing = Outgoing(most=chosen.max_connections, most_per_domain=chosen.max_connections_per_domain)
         surroundings = Surroundings(chosen.sender_address, chosen.support_contact, chosen.console_url)
-        composer = Composer(serde, templates, surroundings, sender_name=chosen.sender_name)
+        composer = Composer(records, templates, surroundings, sender_name=chosen.sender_name)
         notifier = Notifier(
             rules=NotifierRules(
                 ledger=LedgerRules(chosen.message_id_domain, schedule or Schedule()),
@@ -95,8 +91,8 @@ def notify_until(
                 shutdown_timeout_s=chosen.shutdown_timeout_s,
             ),
             desk=Desk(composer, postman, outgoing, metrics, once=once),
-            serde=serde,
-            ledger_topic=LedgerTopic(kafka, names.notifications, serde),
+            serde=records,
+            ledger_topic=LedgerTopic(kafka, names.notifications, records),
             membership=lambda owner: Membership(kafka, names.restrictions, group=group, slot=chosen.slot, owner=owner),
             transactions=lambda membership: Transactions(kafka, membership.client, slot=chosen.slot, group=group),
             notify_for=policies.notify_for,

@@ -1,9 +1,18 @@
 """From settings to what the adapters take: the adapters do not know the settings, nor each other."""
 
+from collections.abc import Callable
+from contextlib import ExitStack
+
+import structlog
+
 from processor.kafka.clients import ClientSettings
 from processor.kafka.registry import Registry
+from processor.kafka.serde import Serde
 from processor.kafka.topics import DAY_MS, HOUR_MS, TopicNames, TopicShape
 from processor.settings import Settings
+from processor.telemetry import Health
+
+_log = structlog.get_logger(__name__)
 
 
 def client_settings(settings: Settings) -> ClientSettings:
@@ -38,6 +47,29 @@ def topic_shape(settings: Settings) -> TopicShape:
         event_retention_ms=topics.event_retention_days * DAY_MS,
         replication=topics.replication,
     )
+
+
+class MetricsPortTaken(Exception):
+    """The port that metrics and health are to be served on cannot be had."""
+
+
+def serve_health(settings: Settings, health: Health, open_things: ExitStack) -> None:
+    """Serve /metrics, /livez and /readyz while `open_things` is open, where a port is set. Raises MetricsPortTaken."""
+    chosen = settings.metrics
+    if chosen.port is None:
+        return
+    try:
+        port = health.serve(chosen.address, chosen.port)
+    except OSError as error:
+        raise MetricsPortTaken(f"metrics.port {chosen.port}: {error.strerror or error}") from error
+    open_things.callback(health.close)
+    _log.info("metrics and health are served", address=chosen.address, port=port)
+
+
+def serde(settings: Settings, should_stop: Callable[[], bool], open_things: ExitStack) -> Serde:
+    """Writes and reads records as the settings want it, with the registry open as long as `open_things` is."""
+    known = registry(settings)
+    return Serde(open_things.enter_context(known) if known is not None else None, should_stop=should_stop)
 
 
 def registry(settings: Settings) -> Registry | None:
