@@ -65,14 +65,22 @@ class ReadingStopped(Exception):
 
 def partitions_of(settings: ClientSettings, topic: str) -> list[int]:
     """The topic's partitions, in order. Raises BrokerUnreachable, UnknownTopic."""
+    return partitions_of_each(settings, [topic])[topic]
+
+
+def partitions_of_each(settings: ClientSettings, wanted: Iterable[str]) -> dict[str, list[int]]:
+    """The partitions of some topics, by topic, in order; one question for all. Raises BrokerUnreachable, UnknownTopic."""
     try:
         # All topics are asked for: asking for one by name would make it where the brokers are set so.
         topics = admin(settings).list_topics(timeout=_ASK_TIMEOUT_S).topics
     except KafkaException as error:
         raise BrokerUnreachable(settings.bootstrap_servers, error.args[0].str()) from None
-    if topic not in topics:
-        raise UnknownTopic(topic)
-    return sorted(topics[topic].partitions)
+    partitions = {}
+    for topic in wanted:
+        if topic not in topics:
+            raise UnknownTopic(topic)
+        partitions[topic] = sorted(topics[topic].partitions)
+    return partitions
 
 
 def first_offsets(

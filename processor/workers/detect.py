@@ -14,7 +14,7 @@ from processor.kafka.reading import (
     ReadingStopped,
     RecordsGone,
     first_offsets,
-    partitions_of,
+    partitions_of_each,
 )
 from processor.kafka.registry import RegistryAway
 from processor.kafka.serde import Serde
@@ -313,13 +313,15 @@ class DetectWorker:
 
     def _checked_partitions(self) -> int:
         """N. Raises WrongTopics when a topic that must have as many partitions has not, UnknownTopic, BrokerUnreachable."""
-        count = len(partitions_of(self._settings, self._topics.verdicts))
-        for topic in (self._topics.changelog, self._topics.journal):
-            found = len(partitions_of(self._settings, topic))
-            if found != count:
+        topics = self._topics
+        others = (topics.restrictions, topics.restricted, topics.dead_letters)
+        wanted = (topics.verdicts, topics.changelog, topics.journal, *others)
+        partitions = partitions_of_each(self._settings, wanted)
+        count = len(partitions[topics.verdicts])
+        for topic in (topics.changelog, topics.journal):
+            if len(partitions[topic]) != count:
                 raise WrongTopics(
-                    f"{topic} has {found} partitions, but {self._topics.verdicts} has {count}: they must have the same number"
+                    f"{topic} has {len(partitions[topic])} partitions, but {topics.verdicts} has {count}: they must have the same "
+                    "number"
                 )
-        for topic in (self._topics.restrictions, self._topics.restricted, self._topics.dead_letters):
-            partitions_of(self._settings, topic)
         return count

@@ -10,7 +10,7 @@ from processor import __version__
 from processor.kafka.clients import check_reachable
 from processor.kafka.ledger import LedgerTopic
 from processor.kafka.membership import Membership
-from processor.kafka.reading import ReadingFailed, partitions_of
+from processor.kafka.reading import ReadingFailed, partitions_of_each
 from processor.kafka.registry import RegistryAway, RegistryRefused
 from processor.kafka.transactions import Fenced, TransactionImpossible, Transactions
 from processor.notification.language import BrokenLanguage
@@ -68,7 +68,8 @@ def notify_until(
     kafka, names = client_settings(settings), topic_names(settings)
     group = group_name(settings, chosen.group)
     check_reachable(kafka)
-    missing = set(partitions_of(kafka, names.restrictions)) - set(partitions_of(kafka, names.notifications))
+    partitions = partitions_of_each(kafka, (names.restrictions, names.notifications))
+    missing = set(partitions[names.restrictions]) - set(partitions[names.notifications])
     if missing:
         raise CannotNotify(
             f"{names.notifications} needs at least as many partitions as {names.restrictions}: it lacks {sorted(missing)}"
