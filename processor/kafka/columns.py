@@ -5,13 +5,15 @@ from typing import Any
 
 import numpy as np
 
-from processor import avro
 from processor.detection.changes import Kept, SenderValues
+from processor.kafka.serde import Serde
 from processor.restrictions.events import SenderBlocked
 from processor.types import Int64s
 
 _WIDTHS = ((1, 0xFF), (2, 0xFFFF), (4, 0xFFFF_FFFF))
 _BLOCKED = "SenderBlocked"
+_PLAIN = Serde(None)
+"""An event inside a record is in single-object encoding, registry or not; of no topic of its own."""
 
 
 def packed(values: Int64s) -> dict[str, Any]:
@@ -46,7 +48,9 @@ def senders_record(chunk: SenderValues) -> dict[str, Any]:
         "kept": [
             {
                 "sender": kept.sender,
-                "restriction": None if kept.restriction is None else _framed(kept.restriction),
+                "restriction": None
+                if kept.restriction is None
+                else _PLAIN.encode("", _BLOCKED, kept.restriction.to_record()),
                 "blocks": list(kept.blocks),
                 "counts_from_offset": kept.counts_from_offset,
             }
@@ -67,21 +71,12 @@ def senders_values(record: dict[str, Any]) -> SenderValues:
         kept=tuple(
             Kept(
                 sender=kept["sender"],
-                restriction=None if kept["restriction"] is None else _unframed(kept["restriction"]),
+                restriction=None
+                if kept["restriction"] is None
+                else SenderBlocked.from_record(_PLAIN.decode(kept["restriction"])[1]),
                 blocks=tuple(kept["blocks"]),
                 counts_from_offset=kept["counts_from_offset"],
             )
             for kept in record["kept"]
         ),
     )
-
-
-def _framed(block: SenderBlocked) -> bytes:
-    return avro.single_object_prefix(_BLOCKED) + avro.encode_body(_BLOCKED, block.to_record())
-
-
-def _unframed(payload: bytes) -> SenderBlocked:
-    writer = avro.writers_by_fingerprint().get(payload[2:10])
-    if writer is None:
-        raise avro.UndecodableRecord(avro.Undecodable.UNKNOWN_SCHEMA, f"fingerprint {payload[2:10].hex()}")
-    return SenderBlocked.from_record(avro.decode_body(_BLOCKED, payload[10:], writer))
