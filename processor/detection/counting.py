@@ -11,12 +11,8 @@ import numpy as np
 from processor.compiled import compiled
 from processor.detection.layout import (
     CELLS_MAX,
-    EXTERNAL,
-    INTERNAL,
-    MESSAGES,
     READ_AHEAD,
     SENDERS_MAX,
-    SPAM_MESSAGES,
     Table,
 )
 from processor.detection.reading_ahead import read_ahead
@@ -28,14 +24,16 @@ from processor.detection.senders import (
     partition_of,
 )
 from processor.detection.windows import DAY_MS, DAY_PANES, HOUR_PANES, PANE_MS, RING
+from processor.policies.limits import EXTERNAL_RECIPIENTS, INTERNAL_RECIPIENTS, MESSAGES, SPAM_MESSAGES
 from processor.types import Bytes, Doubles, Flags, Int64s
 from processor.verdicts.columns import LATE, OK, UNCOUNTED, WRONG_PARTITION, Columns
+from processor.verdicts.event import Verdict
 
 DONE, DECISION, WAKE, FULL = range(4)
 """Why `decide` stopped: all rows taken; limits exceeded by the row before; something due before the row; no room left."""
 
-_BULK = 2
-_SPAM = 3
+_BULK, _SPAM = int(Verdict.BULK), int(Verdict.SPAM)
+"""From _SPAM on every verdict is spam."""
 
 
 class Limits(NamedTuple):
@@ -243,14 +241,14 @@ def _count(table: Table, s: int, pane: int, spam: int, internal: int, external: 
     _touch_cell(table, c)
     table.counts[c, MESSAGES] += 1
     table.counts[c, SPAM_MESSAGES] += spam
-    table.counts[c, INTERNAL] += internal
-    table.counts[c, EXTERNAL] += external
+    table.counts[c, INTERNAL_RECIPIENTS] += internal
+    table.counts[c, EXTERNAL_RECIPIENTS] += external
     window = 0 if pane > table.state[0].pane - HOUR_PANES else 4
     while window <= 4:
         table.totals[s, window + MESSAGES] += 1
         table.totals[s, window + SPAM_MESSAGES] += spam
-        table.totals[s, window + INTERNAL] += internal
-        table.totals[s, window + EXTERNAL] += external
+        table.totals[s, window + INTERNAL_RECIPIENTS] += internal
+        table.totals[s, window + EXTERNAL_RECIPIENTS] += external
         window += 4
 
 

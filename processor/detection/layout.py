@@ -27,9 +27,6 @@ NAME_CLASSES = 128
 
 Scalar = TypeVar("Scalar", bound=np.generic)
 
-COUNTERS = ("messages", "spam_messages", "internal_recipients", "external_recipients")
-MESSAGES, SPAM_MESSAGES, INTERNAL, EXTERNAL = range(4)
-
 
 def _record(fields: list[tuple[str, str]]) -> np.dtype[np.void]:
     return np.dtype((np.record, np.dtype(fields, align=True)))

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 MESSAGES, SPAM_MESSAGES, INTERNAL_RECIPIENTS, EXTERNAL_RECIPIENTS = range(4)
+"""The places of a window's counters, in limits, cells and totals alike."""
 
 
 @dataclass(frozen=True, slots=True)

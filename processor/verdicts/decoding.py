@@ -26,12 +26,12 @@ from processor.verdicts.columns import (
     WRONG_MAGIC,
     Columns,
 )
+from processor.verdicts.event import INT_MAX, OCCURRED_AT_MAX_MS, Verdict
 
 STRING_MAX = 1 << 16
 """No string of a verdict is longer, in bytes. So every event that quotes it fits into a Kafka message at its default limit."""
-_INT_MIN, _INT_MAX = -(1 << 31), (1 << 31) - 1
-_OCCURRED_AT_MAX_MS = 253_402_300_799_999
-_VERDICTS = 8
+_INT_MIN = -INT_MAX - 1
+_VERDICTS = len(Verdict)
 _0 = np.uint64(0)
 _1 = np.uint64(1)
 _8 = np.uint64(8)
@@ -144,7 +144,7 @@ def _past_optional_string(buffer: Bytes, at: int, end: int) -> int:
 @compiled
 def _recipients(buffer: Bytes, at: int, end: int) -> tuple[int, int]:
     count, at = _varint(buffer, at, end)
-    if at >= 0 and (count < _INT_MIN or count > _INT_MAX):
+    if at >= 0 and (count < _INT_MIN or count > INT_MAX):
         return 0, -VARINT_OUT_OF_RANGE
     if at >= 0 and count < 0:
         return 0, -NEGATIVE_COUNT
@@ -160,7 +160,7 @@ def _body(buffer: Bytes, at: int, end: int, columns: Columns, row: int, seed: in
     occurred_at_ms, at = _varint(buffer, at + length, end)
     if at < 0:
         return at
-    if occurred_at_ms < 0 or occurred_at_ms > _OCCURRED_AT_MAX_MS:
+    if occurred_at_ms < 0 or occurred_at_ms > OCCURRED_AT_MAX_MS:
         return -TIME_OUT_OF_RANGE
     length, at = _required(buffer, at, end)  # tenant_id
     if at < 0:
