@@ -27,6 +27,19 @@ class Cause(StrEnum):
     BRAKE = "BRAKE"
 
 
+class RefusalReason(StrEnum):
+    """Why a command was refused; UNKNOWN is what an old reader sees of a newer reason."""
+
+    UNKNOWN = "UNKNOWN"
+    NOT_RESTRICTED = "NOT_RESTRICTED"
+    ALREADY_RESTRICTED = "ALREADY_RESTRICTED"
+    OTHER_BLOCK = "OTHER_BLOCK"
+    OTHER_TENANT = "OTHER_TENANT"
+    SUPPORT_REQUIRED = "SUPPORT_REQUIRED"
+    TICKET_REQUIRED = "TICKET_REQUIRED"
+    INVALID = "INVALID"
+
+
 class UnblockReason(StrEnum):
     """How a restriction ended; UNKNOWN is what an old reader sees of a newer reason."""
 
@@ -123,7 +136,10 @@ _NO_EVIDENCE = dict.fromkeys(
 
 @dataclass(frozen=True, slots=True)
 class SenderBlocked:
-    """A sender may no longer send. `evidence` for a limit, else the command's fields; `blocked_until_ms` None: until lifted."""
+    """A sender may no longer send. `evidence` for a limit, else the command's fields; `blocked_until_ms` None: until lifted.
+
+    `previous_blocks` and `previous_unblocks` (by an admin, without support) are those of the 30 days before.
+    """
 
     tenant_id: str
     sender: str
@@ -137,6 +153,7 @@ class SenderBlocked:
     issued_by: str | None = None
     reason: str | None = None
     command_id: str | None = None
+    previous_unblocks: int = 0
 
     @property
     def block_id(self) -> str:
@@ -164,6 +181,7 @@ class SenderBlocked:
             "reason": self.reason,
             "command_id": self.command_id,
             "previous_blocks": self.previous_blocks,
+            "previous_unblocks": self.previous_unblocks,
             "position": _fields(self.position),
         }
 
@@ -182,6 +200,7 @@ class SenderBlocked:
             issued_by=record["issued_by"],
             reason=record["reason"],
             command_id=record["command_id"],
+            previous_unblocks=record["previous_unblocks"],
         )
 
 
@@ -287,4 +306,52 @@ class SenderAlerted:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class CommandRefused:
+    """A command was not carried out, and nothing has changed. `message` says why and what to do; `position` is the command's."""
+
+    command_id: str
+    tenant_id: str
+    sender: str
+    reason: RefusalReason
+    message: str
+    refused_at_ms: int
+    position: Position
+
+    @property
+    def event_id(self) -> str:
+        return str(uuid5(NAMESPACE, self.command_id))
+
+    @property
+    def occurred_at_ms(self) -> int:
+        return self.refused_at_ms
+
+    def to_record(self) -> dict[str, Any]:
+        return {
+            "event_id": self.event_id,
+            "command_id": self.command_id,
+            "tenant_id": self.tenant_id,
+            "sender": self.sender,
+            "reason": self.reason.value,
+            "message": self.message,
+            "refused_at": self.refused_at_ms,
+            "position": _fields(self.position),
+        }
+
+    @classmethod
+    def from_record(cls, record: dict[str, Any]) -> Self:
+        return cls(
+            command_id=record["command_id"],
+            tenant_id=record["tenant_id"],
+            sender=record["sender"],
+            reason=RefusalReason(record["reason"]),
+            message=record["message"],
+            refused_at_ms=record["refused_at"],
+            position=Position(**record["position"]),
+        )
+
+
 RestrictionEvent = SenderBlocked | SenderUnblocked | SenderAlerted
+"""What happens to a sender."""
+Published = RestrictionEvent | CommandRefused
+"""What `sender-restrictions` holds."""
