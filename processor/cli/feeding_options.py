@@ -1,7 +1,5 @@
 """What the options of `senderwatch verdicts` mean; a word that means nothing is a CommandFailed that names its option."""
 
-import re
-import time
 from collections.abc import Callable
 from errno import EISDIR
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -9,17 +7,11 @@ from os import strerror
 from pathlib import Path
 
 from processor.cli.common import EXIT_USAGE, CommandFailed
+from processor.cli.times import now_ms
 from processor.verdicts.files import STANDARD_INPUT, Form, VerdictFile, guessed_form
 from processor.verdicts.reading import BadField, epoch_ms
 from processor.verdicts.tenants import Tenants, TenantsFileError, load_tenants
 from processor.workers.feeding import Doubt
-
-_UNITS_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
-
-
-def now_ms() -> int:
-    """The machine's clock, in epoch milliseconds."""
-    return time.time_ns() // 1_000_000
 
 
 def form_of(path: Path, form: Form | None) -> Form:
@@ -72,14 +64,6 @@ def time_ms(word: str, option: str) -> int:
         return epoch_ms(int(word) if word.isdecimal() else word, option)
     except BadField as error:
         raise CommandFailed(str(error), EXIT_USAGE) from None
-
-
-def duration_ms(word: str) -> int:
-    """Milliseconds of a `--spread` such as 24h."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", word)
-    if match is None or float(match[1]) == 0:
-        raise CommandFailed(f"--spread {word}: expected a time such as 90m, 24h or 7d", EXIT_USAGE)
-    return round(float(match[1]) * _UNITS_MS[match[2]])
 
 
 def doubt_of(token: str) -> Doubt:

@@ -4,7 +4,6 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -27,6 +26,7 @@ from processor.cli.common import (
 )
 from processor.cli.feeding_view import Screen, generating_progress, going_on, import_progress, summary
 from processor.cli.signals import Stop, stop_on_signals
+from processor.cli.times import duration_ms, now_ms, shown
 from processor.kafka.clients import check_reachable
 from processor.kafka.feeder import BrokerLost, Feeder, FeedRefused
 from processor.kafka.registry import RegistryAway, RegistryRefused
@@ -97,18 +97,18 @@ def import_(
 
     Refused lines are told at the end, and the exit status is 1 then. An import that ends early says how to go on.
     """
-    now_ms = options.now_ms()
+    begun_ms = now_ms()
     reading = Reading(options.tenants_in(tenants), options.networks(trust_envelope_from or []))
     sources = [VerdictFile(path, options.form_of(path, form), reading) for path in files]
     plan = Import(
         files=sources,
         prefix=b"",
         stamp=options.stamp(occurred_at),
-        now_ms=options.now_ms,
+        now_ms=now_ms,
         from_line=from_line,
         transaction_lines=transaction_lines,
-        spread_ms=None if spread is None else options.duration_ms(spread),
-        ending_ms=now_ms if ending == "now" else options.time_ms(ending, "--ending"),
+        spread_ms=None if spread is None else duration_ms(spread, "--spread"),
+        ending_ms=begun_ms if ending == "now" else options.time_ms(ending, "--ending"),
     )
     if spread is not None and STANDARD_INPUT in files:
         raise CommandFailed(
@@ -186,11 +186,11 @@ def generate_(
     """Generate traffic that looks real, in which a few accounts turn bad; says which and when."""
     from processor.verdicts.generator import Traffic, compromised
 
-    now_ms = options.now_ms()
+    begun_ms = now_ms()
     lasting_s = records / rate if rate else 0.0
     try:
         traffic = Traffic(
-            records=records, end_ms=now_ms + round(lasting_s * 1000), seed=seed, senders=senders, tenants=tenants, skew=skew,
+            records=records, end_ms=begun_ms + round(lasting_s * 1000), seed=seed, senders=senders, tenants=tenants, skew=skew,
             compromised=bad_accounts, hours=max(lasting_s / 3600, 1e-6) if rate else hours,
         )  # fmt: skip
     except ValueError as error:
@@ -209,8 +209,7 @@ def generate_(
         )
         _generate_live(traffic, settings, patience, rate)
     for account in compromised(traffic):
-        since = datetime.fromtimestamp(account.from_ms / 1000, UTC)
-        print(f"compromised {account.sender} of {account.tenant_id} from {since:%Y-%m-%dT%H:%M:%SZ}")
+        print(f"compromised {account.sender} of {account.tenant_id} from {shown(account.from_ms)}")
 
 
 def _generate_file(traffic: "Traffic", path: Path) -> None:
