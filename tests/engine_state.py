@@ -2,9 +2,11 @@
 
 from typing import Any
 
-from processor.detection.engine import HISTORY_MS, Engine
+from processor.detection.engine import Engine
+from processor.detection.evidence import counters
 from processor.detection.layout import GRANULE
 from processor.detection.windows import DAY_PANES, day_of, is_late, pane_of
+from processor.restrictions.life import HISTORY_MS
 
 
 def state_of(engine: Engine) -> dict[str, Any]:
@@ -32,6 +34,7 @@ def state_of(engine: Engine) -> dict[str, Any]:
             "restriction": engine.restrictions.get(s),
             "counts_from_offset": 0 if is_late(pane_of(counts_from_ms), pane) else engine.releases.get(s, 0),
             "blocks": [at for at in engine.blocks.get(s, []) if at >= now_ms - HISTORY_MS],
+            "unblocks": [at for at in engine.unblocks.get(s, []) if at >= now_ms - HISTORY_MS],
         }
         if any(known.values()):
             at = int(sender.name_at) * GRANULE
@@ -51,7 +54,7 @@ def totals_are_sums(engine: Engine) -> None:
     for s in range(1, int(engine.table.state[0].sender_top)):
         if engine.table.senders[s].name_length == 0:
             continue
-        hour, day = engine.counters(s)
+        hour, day = counters(engine.table, s)
         cells = []
         c = int(engine.table.senders[s].newest)
         while c != 0:

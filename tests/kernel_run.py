@@ -12,7 +12,7 @@ import numpy as np
 from processor.detection.changes import apply, rebuild, touched
 from processor.detection.engine import Engine
 from processor.policies.limits import LIMITS
-from processor.policies.policy import Action, Policy, PolicySet
+from processor.policies.policy import Action, Conditions, Policy, PolicySet
 from processor.restrictions.events import RestrictionEvent
 from processor.verdicts.batches import Decoder
 from processor.verdicts.event import MessageVerdict, Verdict
@@ -32,7 +32,8 @@ def run() -> dict[str, Any]:
     )
     alerting = Policy(limits=policy.limits, action=Action.ALERT)
     found = {}
-    for name, policies in (("blocking", (policy,)), ("alerting", (alerting,))):
+    scoped = Policy("scoped", policy.limits, conditions=Conditions(tenants=frozenset({"school-1.example"})))
+    for name, policies in (("blocking", (policy,)), ("alerting", (alerting,)), ("by tenant", (scoped, alerting))):
         found[name] = _through(PolicySet(policies=policies, version="v1", brake_blocks=5))
     return json.loads(json.dumps(found, default=str))  # type: ignore[no-any-return]
 
@@ -76,7 +77,7 @@ def _log(dice: random.Random) -> list[tuple[bytes | None, int]]:
         verdict = MessageVerdict(
             event_id=f"e{number}",
             occurred_at_ms=at - dice.choice([0, 0, 0, 200_000, 4_000_000, 90_000_000]),
-            tenant_id=name.rpartition("@")[2],
+            tenant_id=dice.choice([name.rpartition("@")[2], "school-1.example"]),
             sender=dice.choice([name, name, name * dice.randrange(1, 40), f"é{name}"]),
             internal_recipients=dice.randrange(4),
             external_recipients=dice.randrange(6),

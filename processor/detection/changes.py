@@ -42,6 +42,7 @@ class Kept:
     sender: int
     restriction: SenderBlocked | None
     blocks: tuple[int, ...]
+    unblocks: tuple[int, ...]
     counts_from_offset: int
 
 
@@ -156,14 +157,14 @@ def _kept(engine: Engine, numbers: Int64s) -> tuple[list[Kept], int]:
     size = 0
     for place in np.flatnonzero(engine.table.senders["kept"][numbers]).tolist():
         s = int(numbers[place])
-        restriction, blocks = engine.restrictions.get(s), engine.blocks.get(s, ())
-        released = engine.releases.get(s, 0)
-        if restriction is None and not blocks and not released:
+        restriction, released = engine.restrictions.get(s), engine.releases.get(s, 0)
+        blocks, unblocks = engine.blocks.get(s, ()), engine.unblocks.get(s, ())
+        if restriction is None and not blocks and not unblocks and not released:
             continue
-        size += 20 + 10 * len(blocks) + (0 if restriction is None else _size(restriction))
+        size += 20 + 10 * (len(blocks) + len(unblocks)) + (0 if restriction is None else _size(restriction))
         if found and size > KEPT_BYTES_A_CHUNK:
             return found, place
-        found.append(Kept(s, restriction, tuple(blocks), released))
+        found.append(Kept(s, restriction, tuple(blocks), tuple(unblocks), released))
     return found, len(numbers)
 
 
@@ -190,16 +191,19 @@ def apply(engine: Engine, chunk: Chunk) -> None:
     table.senders["alerted_day"][chunk.numbers] = chunk.alerted_days
     table.senders["alerted"][chunk.numbers] = chunk.alerted
     state.sender_top = max(int(state.sender_top), int(chunk.numbers.max(initial=0)) + 1)
-    if engine.restrictions or engine.blocks or engine.releases:
+    if engine.restrictions or engine.blocks or engine.unblocks or engine.releases:
         for s in chunk.numbers.tolist():
             engine.restrictions.pop(s, None)
             engine.blocks.pop(s, None)
+            engine.unblocks.pop(s, None)
             engine.releases.pop(s, None)
     for kept in chunk.kept:
         if kept.restriction is not None:
             engine.restrictions[kept.sender] = kept.restriction
         if kept.blocks:
             engine.blocks[kept.sender] = list(kept.blocks)
+        if kept.unblocks:
+            engine.unblocks[kept.sender] = list(kept.unblocks)
         if kept.counts_from_offset:
             engine.releases[kept.sender] = kept.counts_from_offset
 
@@ -208,10 +212,8 @@ def rebuild(engine: Engine, stream_time_ms: int, brake: Mapping[int, int]) -> No
     """Make the engine whole again from the values in place: links, totals, free lists, expiries."""
     table, state = engine.table, engine.table.state[0]
     engine.brake = dict(brake)
-    if stream_time_ms < 0:
-        return
     state.stream_time_ms = stream_time_ms
-    state.pane = pane = pane_of(stream_time_ms)
+    state.pane = pane = max(0, pane_of(stream_time_ms))  # below 0: no verdict yet, but perhaps blocks by hand
     slots = np.arange(1, int(state.cell_top), dtype=np.int64)
     cells = table.cells[1 : int(state.cell_top)]
     live = (cells["sender"] != 0) & (cells["pane"] > pane - DAY_PANES)
@@ -220,7 +222,7 @@ def rebuild(engine: Engine, stream_time_ms: int, brake: Mapping[int, int]) -> No
     senders["kept"] = named & ((senders["counts_from_ms"] != 0) | (senders["alerted"] != 0))
     senders["restricted"] = 0
     senders["as_of"] = pane
-    for s in engine.blocks:
+    for s in (*engine.blocks, *engine.unblocks):
         senders["kept"][s] = 1
     for s in engine.restrictions:
         senders["kept"][s] = senders["restricted"][s] = 1

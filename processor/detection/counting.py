@@ -12,14 +12,14 @@ from processor.compiled import compiled
 from processor.detection.layout import (
     CELLS_MAX,
     READ_AHEAD,
-    SENDERS_MAX,
     Table,
 )
 from processor.detection.reading_ahead import read_ahead
+from processor.detection.resolving import Resolved, holds_for
 from processor.detection.senders import (
     find_sender,
     free_sender_if_idle,
-    name_fits,
+    has_room_for,
     new_sender,
     partition_of,
 )
@@ -29,8 +29,9 @@ from processor.types import Bytes, Doubles, Flags, Int64s
 from processor.verdicts.columns import LATE, OK, UNCOUNTED, WRONG_PARTITION, Columns
 from processor.verdicts.event import Verdict
 
-DONE, DECISION, WAKE, FULL = range(4)
-"""Why `decide` stopped: all rows taken; limits exceeded by the row before; something due before the row; no room left."""
+DONE, DECISION, WAKE, FULL, POLICY = range(5)
+"""Why `decide` stopped: all rows taken; limits exceeded by the row before; something due before the row; no room left for it;
+its sender's policy to be looked up."""
 
 _BULK, _SPAM = int(Verdict.BULK), int(Verdict.SPAM)
 """From _SPAM on every verdict is spam."""
@@ -216,9 +217,8 @@ def observed(table: Table, limits: Limits, s: int, k: int) -> int:
 
 
 @compiled
-def exceeded_limits(table: Table, limits: Limits, s: int) -> int:
-    """A bit for each exceeded limit; only the first unless the policy alerts."""
-    policy = np.int64(table.senders[s].policy)
+def exceeded_limits(table: Table, limits: Limits, policy: int, s: int) -> int:
+    """A bit for each limit of row `policy` that is exceeded; only the first unless the policy alerts."""
     exceeded = 0
     for k in range(len(limits.first)):
         bound = limits.bounds[policy, k]
@@ -258,17 +258,18 @@ def _has_room(table: Table, s: int, length: int) -> bool:
     state = table.state[0]
     if state.cell_free == 0 and state.cell_top >= CELLS_MAX:
         return False
-    if s != 0:
-        return True
-    return (state.sender_free != 0 or state.sender_top < SENDERS_MAX) and name_fits(table, length)
+    return s != 0 or has_room_for(table, length)
 
 
 @compiled
-def decide(table: Table, limits: Limits, columns: Columns, buffer: Bytes, first: int, end: int) -> int:
+def decide(
+    table: Table, limits: Limits, resolved: Resolved, columns: Columns, buffer: Bytes, first: int, end: int
+) -> int:
     """Take rows `first` to `end` (exclusive) up; returns the row to go on with, `state.stopped_for` says why it stopped.
 
     DECISION: row - 1 made `state.decided_sender` exceed the limits whose bits are in `state.exceeded`. WAKE: the row would move
-    stream time to `state.wake_at_ms` or past it, and was not touched. FULL: the table has no room for the row.
+    stream time to `state.wake_at_ms` or past it, and was not touched. FULL: the table has no room for the row. POLICY:
+    `columns.policy[row]` has to be filled in before the row can be counted.
     """
     state = table.state[0]
     ahead = first
@@ -309,14 +310,24 @@ def decide(table: Table, limits: Limits, columns: Columns, buffer: Bytes, first:
             columns.status[row] = UNCOUNTED
             state.uncounted += 1
             continue
+        number = np.int64(sender.policy)
+        if number == 0 or not holds_for(
+            resolved, number, buffer, columns.tenant_start[row], np.int64(columns.tenant_length[row])
+        ):
+            number = resolved.everyone[0] if resolved.everyone[0] != 0 else np.int64(columns.policy[row])
+            if number == 0:
+                state.stopped_for = POLICY
+                return row
+            sender.policy = number
+        policy = resolved.row[number]
         bring_up(table, s)
         verdict = columns.verdict[row]
-        spam = 1 if verdict >= _SPAM or (verdict == _BULK and limits.bulk_is_spam[sender.policy]) else 0
+        spam = 1 if verdict >= _SPAM or (verdict == _BULK and limits.bulk_is_spam[policy]) else 0
         _count(table, s, pane, spam, columns.internal_recipients[row], columns.external_recipients[row])
         if sender.restricted:
             continue
-        exceeded = exceeded_limits(table, limits, s)
-        if exceeded != 0 and limits.alert[sender.policy] and sender.alerted_day == state.stream_time_ms // DAY_MS:
+        exceeded = exceeded_limits(table, limits, policy, s)
+        if exceeded != 0 and limits.alert[policy] and sender.alerted_day == state.stream_time_ms // DAY_MS:
             exceeded &= ~np.int64(sender.alerted)
         if exceeded != 0:
             state.decided_sender = s

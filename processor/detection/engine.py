@@ -5,42 +5,37 @@ What is told and kept depends on the records, the policies and their order alone
 """
 
 import heapq
-from typing import cast
 
 import numpy as np
 
 from processor.detection import counting
-from processor.detection.counting import bring_up, decide, drop_cells
+from processor.detection.by_name import belongs_here, enter, is_room_for, number_of
+from processor.detection.counting import decide, drop_cells
+from processor.detection.evidence import evidence
 from processor.detection.layout import Table, new_table
 from processor.detection.limits import as_arrays
+from processor.detection.resolving import Resolutions, unresolved
 from processor.detection.senders import free_sender_if_idle, touch_sender
-from processor.detection.windows import (
-    DAY_MS,
-    DAY_PANES,
-    HOUR_PANES,
-    day_of,
-    is_late,
-    next_midnight_ms,
-    pane_of,
-    window_ms,
-)
+from processor.detection.windows import DAY_MS, day_of, is_late, next_midnight_ms, pane_of
 from processor.policies.limits import LIMITS
 from processor.policies.policy import Action, Policy, PolicySet
+from processor.restrictions.commands import Command
 from processor.restrictions.events import (
     Cause,
     Evidence,
     Position,
+    Published,
     RestrictionEvent,
     SenderAlerted,
     SenderBlocked,
     SenderUnblocked,
-    Trigger,
     UnblockReason,
-    WindowCounters,
 )
+from processor.restrictions.life import HISTORY_MS, Role, Standing, answer, recent, refused
 from processor.verdicts.batches import Batch
 
-HISTORY_MS = 30 * DAY_MS
+KEPT_MS = HISTORY_MS + DAY_MS
+"""How long a block is remembered: 30 days back from the stream time, or from a command that is a little older than that."""
 _BRAKE_BIT = 1 << 15
 
 
@@ -61,11 +56,12 @@ class Engine:
         self.topic = topic
         self.partition = partition
         self.table: Table = new_table(partition, partitions, seed)
-        self.policies = policies
-        self.limits = as_arrays(policies)
+        self.adopt(policies)
         self.restrictions: dict[int, SenderBlocked] = {}
         self.blocks: dict[int, list[int]] = {}
-        """When each sender was blocked in the last 30 days, epoch milliseconds."""
+        """When each sender was blocked in the last 30 days and a little more, epoch milliseconds."""
+        self.unblocks: dict[int, list[int]] = {}
+        """When an admin lifted his blocks, for as long."""
         self.releases: dict[int, int] = {}
         """The first offset that counts of each sender who was released in the last day."""
         self.brake: dict[int, int] = {}
@@ -78,13 +74,24 @@ class Engine:
         """The largest `occurred_at` accepted so far; -1 before the first record."""
         return int(self.table.state[0].stream_time_ms)
 
+    def adopt(self, policies: PolicySet) -> None:
+        """These policies decide from now on."""
+        self.policies = policies
+        self.limits = as_arrays(policies)
+        self._resolutions = Resolutions(policies)
+        self.table.senders["policy"][: int(self.table.state[0].sender_top)] = 0
+
     def take(self, batch: Batch) -> list[RestrictionEvent]:
         """Count a batch and decide; the events in the order of the records that cause them. Raises TableFull."""
         events: list[RestrictionEvent] = []
         state = self.table.state[0]
         row, end = 0, len(batch)
+        batch.columns.policy[:end] = 0
+        if self._resolutions.is_full:
+            self.adopt(self.policies)
         while True:
-            row = decide(self.table, self.limits, batch.columns, batch.buffer, row, end)
+            resolved = self._resolutions.arrays
+            row = decide(self.table, self.limits, resolved, batch.columns, batch.buffer, row, end)
             if state.stopped_for == counting.DONE:
                 return events
             if state.stopped_for == counting.FULL:
@@ -92,20 +99,55 @@ class Engine:
             if state.stopped_for == counting.WAKE:
                 now_ms = max(self.stream_time_ms, int(batch.columns.occurred_at_ms[row]))
                 events += self._wake(now_ms, self._position(batch, row))
+            elif state.stopped_for == counting.POLICY:
+                self._look_up(batch, row)
             else:
                 events += self._decide(batch, row - 1)
 
     def _position(self, batch: Batch, row: int) -> Position:
         return Position(self.topic, self.partition, int(batch.offsets[row]))
 
+    def _look_up(self, batch: Batch, first: int) -> None:
+        """Find the policy for every row from `first` on whose sender's is not known: once a batch, not once a row."""
+        columns, buffer = batch.columns, batch.buffer
+        rows = np.zeros(len(batch) - first, np.int64)
+        count = unresolved(self.table, self._resolutions.arrays, columns, buffer, first, len(batch), rows)
+        for row in rows[:count].tolist():
+            start, tenant = int(columns.sender_start[row]), int(columns.tenant_start[row])
+            columns.policy[row] = self._resolutions.number_of(
+                buffer[start : start + int(columns.sender_length[row])].tobytes(),
+                buffer[tenant : tenant + int(columns.tenant_length[row])].tobytes(),
+            )
+
     def _wake(self, now_ms: int, position: Position) -> list[RestrictionEvent]:
         """Before stream time reaches `now_ms`: restrictions that end by then, and once a day what need not be kept."""
+        events = self.expire(now_ms, position)
+        if now_ms >= self._midnight_ms:
+            self.forget(now_ms)
+        self.set_wake()
+        return events
+
+    @property
+    def next_expiry_ms(self) -> int | None:
+        """When the first of the restrictions ends, epoch milliseconds; None: none ends by itself."""
+        while self._expiries and not self._is_expected(*self._expiries[0]):
+            heapq.heappop(self._expiries)
+        return self._expiries[0][0] if self._expiries else None
+
+    def _is_expected(self, until_ms: int, sender: str, s: int) -> bool:
+        """Whether that restriction is still in force: it may have been lifted meanwhile."""
+        block = self.restrictions.get(s)
+        return block is not None and (block.blocked_until_ms, block.sender) == (until_ms, sender)
+
+    def expire(self, now_ms: int, position: Position) -> list[RestrictionEvent]:
+        """Lift the restrictions that are over at `now_ms`: stream time, or the clock where the partition stands still.
+
+        `position` is that of the verdict before which this applies.
+        """
         events: list[RestrictionEvent] = []
-        while self._expiries and self._expiries[0][0] <= now_ms:
-            until_ms, _, s = heapq.heappop(self._expiries)
-            block = self.restrictions.get(s)
-            if block is None or block.blocked_until_ms != until_ms:
-                continue
+        while (until_ms := self.next_expiry_ms) is not None and until_ms <= now_ms:
+            _, _, s = heapq.heappop(self._expiries)
+            block = self.restrictions.pop(s)
             events.append(
                 SenderUnblocked(
                     block_id=block.block_id,
@@ -116,12 +158,47 @@ class Engine:
                     position=position,
                 )
             )
-            del self.restrictions[s]
             self._start_at_zero(s, until_ms, position.offset)
-        if now_ms >= self._midnight_ms:
-            self.forget(now_ms)
         self.set_wake()
         return events
+
+    def obey(self, command: Command, role: Role, at_ms: int, position: Position, before_offset: int) -> Published:
+        """Carry out a command that Kafka appended at `at_ms`, before the verdict of `before_offset`; or refuse it.
+
+        A refused command changes nothing. Raises TableFull.
+        """
+        name = command.sender.encode()
+        if not belongs_here(self.table, name):
+            return refused(
+                command,
+                at_ms,
+                position,
+                "the command is not in the partition of its sender: key it by the sender, with the partitioner murmur2",
+            )
+        s = number_of(self.table, name)
+        standing = Standing(self.restrictions.get(s), self.blocks.get(s, ()), self.unblocks.get(s, ()))
+        policy = self.policies.policies[self.policies.matcher.row_of(command.sender, command.tenant_id)]
+        outcome = answer(command, role, standing, policy.unblocks_without_support, at_ms, position)
+        if isinstance(outcome, SenderUnblocked):
+            del self.restrictions[s]
+            if role is Role.ADMIN:
+                self.unblocks.setdefault(s, []).append(at_ms)
+            self._start_at_zero(s, at_ms, before_offset)
+        elif isinstance(outcome, SenderBlocked):
+            if s == 0 and not is_room_for(self.table, name):
+                raise TableFull(self.partition)
+            self._restrict(s or enter(self.table, name), outcome)
+        return outcome
+
+    def _restrict(self, s: int, block: SenderBlocked) -> None:
+        self.restrictions[s] = block
+        self.blocks.setdefault(s, []).append(block.blocked_at_ms)
+        sender = self.table.senders[s]
+        sender.restricted = 1
+        sender.kept = 1
+        touch_sender(self.table, s)
+        self._expect_expiry(s)
+        self.set_wake()
 
     def _start_at_zero(self, s: int, from_ms: int, from_offset: int) -> None:
         """Take the sender's counts away; of what stands at `from_offset` or later, only what occurs from `from_ms` on counts."""
@@ -138,7 +215,7 @@ class Engine:
         state = self.table.state[0]
         s = int(state.decided_sender)
         exceeded = int(state.exceeded)
-        policy = self.policies.policies[int(self.table.senders[s].policy)]
+        policy = self.policies.policies[self._resolutions.row_of(int(self.table.senders[s].policy))]
         record = batch.record(row)
         position = self._position(batch, row)
         if policy.action is Action.ALERT:
@@ -167,18 +244,12 @@ class Engine:
             blocked_at_ms=now_ms,
             blocked_until_ms=until_ms,
             action=policy.action.value,
-            previous_blocks=self._previous_blocks(s),
+            previous_blocks=recent(self.blocks.get(s, ()), now_ms),
+            previous_unblocks=recent(self.unblocks.get(s, ()), now_ms),
             position=position,
             evidence=self._evidence(s, policy, k, record),
         )
-        self.restrictions[s] = block
-        self.blocks.setdefault(s, []).append(now_ms)
-        sender = self.table.senders[s]
-        sender.restricted = 1
-        sender.kept = 1
-        touch_sender(self.table, s)
-        self._expect_expiry(s)
-        self.set_wake()
+        self._restrict(s, block)
         return block
 
     def _hold(
@@ -211,40 +282,13 @@ class Engine:
             cause=cause,
             alerted_at_ms=self.stream_time_ms,
             action=policy.action.value,
-            previous_blocks=self._previous_blocks(s),
+            previous_blocks=recent(self.blocks.get(s, ()), self.stream_time_ms),
             position=position,
             evidence=self._evidence(s, policy, k, record),
         )
 
-    def _previous_blocks(self, s: int) -> int:
-        since_ms = self.stream_time_ms - HISTORY_MS
-        return sum(at_ms >= since_ms for at_ms in self.blocks.get(s, ()))
-
     def _evidence(self, s: int, policy: Policy, k: int, record: dict[str, object]) -> Evidence:
-        limit = LIMITS[k]
-        hour, day = self.counters(s)
-        observed = float(counting.observed(self.table, self.limits, s, k))
-        if limit.percent:
-            observed = 100.0 * observed / (hour if limit.window == "hour" else day).messages
-        bound = cast("float", policy.limits[limit.name])  # one that is None is never exceeded
-        start_ms, end_ms = window_ms(self.stream_time_ms, HOUR_PANES if limit.window == "hour" else DAY_PANES)
-        return Evidence(
-            policy=policy.name,
-            policy_version=self.policies.version,
-            limit_name=limit.name,
-            limit=float(bound),
-            observed=observed,
-            window_start_ms=start_ms,
-            window_end_ms=end_ms,
-            hour=hour,
-            day=day,
-            trigger=Trigger(
-                event_id=str(record["event_id"]),
-                message_id=None if record["message_id"] is None else str(record["message_id"]),
-                client_ip=None if record["client_ip"] is None else str(record["client_ip"]),
-                verdict=str(record["verdict"]),
-            ),
-        )
+        return evidence(self.table, self.limits, s, k, policy, self.policies.version, record)
 
     def _expect_expiry(self, s: int) -> None:
         block = self.restrictions[s]
@@ -259,19 +303,21 @@ class Engine:
 
     def set_wake(self) -> None:
         """Tell the loop before which stream time it has to stop next."""
-        first_expiry = self._expiries[0][0] if self._expiries else self._midnight_ms
-        self.table.state[0].wake_at_ms = min(first_expiry, self._midnight_ms)
+        first_expiry_ms = self.next_expiry_ms
+        wake_at_ms = self._midnight_ms if first_expiry_ms is None else min(first_expiry_ms, self._midnight_ms)
+        self.table.state[0].wake_at_ms = wake_at_ms
 
     def forget(self, now_ms: int) -> None:
         """Let go of history older than 30 days, of yesterday's alerts, and of release times that no countable record precedes."""
         self._midnight_ms = next_midnight_ms(now_ms)
         today, pane = day_of(now_ms), pane_of(now_ms)
-        for s, blocked_at in list(self.blocks.items()):
-            recent = [at_ms for at_ms in blocked_at if at_ms >= now_ms - HISTORY_MS]
-            if recent:
-                self.blocks[s] = recent
-            else:
-                del self.blocks[s]
+        for history in (self.blocks, self.unblocks):
+            for s, times_ms in list(history.items()):
+                kept = [at_ms for at_ms in times_ms if at_ms >= now_ms - KEPT_MS]
+                if kept:
+                    history[s] = kept
+                else:
+                    del history[s]
         senders = self.table.senders[: int(self.table.state[0].sender_top)]
         for s in np.flatnonzero(senders["kept"]).tolist():
             sender = self.table.senders[s]
@@ -279,12 +325,7 @@ class Engine:
                 sender.counts_from_ms = 0
                 self.releases.pop(s, None)
             alerted_today = sender.alerted and sender.alerted_day == today
-            if not (sender.counts_from_ms or alerted_today or s in self.restrictions or s in self.blocks):
+            remembered = s in self.restrictions or s in self.blocks or s in self.unblocks
+            if not (sender.counts_from_ms or alerted_today or remembered):
                 sender.kept = 0
                 free_sender_if_idle(self.table, s)
-
-    def counters(self, s: int) -> tuple[WindowCounters, WindowCounters]:
-        """The hour's and the day's counters of a sender, as of the stream time."""
-        bring_up(self.table, s)
-        totals = [int(total) for total in self.table.totals[s]]
-        return WindowCounters(*totals[:4]), WindowCounters(*totals[4:])

@@ -42,7 +42,7 @@ SENDER = _record(
         ("hour_oldest", "u4"),  # the oldest cell that the hour totals include
         ("day_oldest", "u4"),  # the oldest cell that the day totals include
         ("as_of", "i4"),  # the pane up to which the totals are brought
-        ("policy", "u4"),  # row of the limits
+        ("policy", "u4"),  # which policy applies, by the numbers of processor.detection.resolving; 0: not looked up
         ("alerted_day", "i4"),  # UTC day, days since 1970
         ("counts_from_ms", "i8"),  # only records that occurred then or later count; 0: all
         ("alerted", "u2"),  # a bit for each limit alerted on that day, the last one for the brake

@@ -209,6 +209,13 @@ def name_fits(table: Table, length: int) -> bool:
 
 
 @compiled
+def has_room_for(table: Table, length: int) -> bool:
+    """Whether there is room for one more sender, with a name of so many bytes."""
+    state = table.state[0]
+    return (state.sender_free != 0 or state.sender_top < SENDERS_MAX) and name_fits(table, length)
+
+
+@compiled
 def _next_free_name(table: Table, granule: int) -> int:
     at = np.int64(granule) * GRANULE
     return (

@@ -52,6 +52,7 @@ def senders_record(chunk: SenderValues) -> dict[str, Any]:
                 if kept.restriction is None
                 else _PLAIN.encode("", _BLOCKED, kept.restriction.to_record()),
                 "blocks": list(kept.blocks),
+                "unblocks": list(kept.unblocks),
                 "counts_from_offset": kept.counts_from_offset,
             }
             for kept in chunk.kept
@@ -75,6 +76,7 @@ def senders_values(record: dict[str, Any]) -> SenderValues:
                 if kept["restriction"] is None
                 else SenderBlocked.from_record(_PLAIN.decode(kept["restriction"])[1]),
                 blocks=tuple(kept["blocks"]),
+                unblocks=tuple(kept["unblocks"]),
                 counts_from_offset=kept["counts_from_offset"],
             )
             for kept in record["kept"]

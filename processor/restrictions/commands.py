@@ -14,6 +14,8 @@ from processor.avro import Undecodable, UndecodableRecord
 RECORD = "RestrictionCommand"
 """The name of the schema."""
 
+NAME_MAX = 1 << 16
+"""No id, sender or tenant is longer, in bytes, as in verdicts."""
 _REQUIRED = ("command_id", "sender", "tenant_id")
 
 
@@ -57,10 +59,12 @@ class Command:
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Self:
-        """The command in a record. Raises UndecodableRecord where nobody could be answered: no id, sender or tenant."""
+        """The command in a record. Raises UndecodableRecord where nobody could be answered: no id, sender or tenant, or too long."""
         for field in _REQUIRED:
             if not record[field]:
                 raise UndecodableRecord(Undecodable.EMPTY_REQUIRED_FIELD, field)
+            if len(record[field].encode()) > NAME_MAX:
+                raise UndecodableRecord(Undecodable.BAD_LENGTH, f"{field}: over {NAME_MAX} bytes")
         return cls(
             command_id=record["command_id"],
             kind=CommandKind(record["kind"]),

@@ -43,6 +43,9 @@ class Columns(NamedTuple):
     sender_start: Int64s  # where the sender's bytes begin in the batch's buffer
     sender_length: Uint32s
     sender_hash: Uint32s
+    tenant_start: Int64s
+    tenant_length: Uint32s
+    policy: Uint32s  # what was looked up for the row (processor.detection.resolving); 0: nothing yet
 
 
 def new_columns(rows: int) -> Columns:
@@ -56,4 +59,7 @@ def new_columns(rows: int) -> Columns:
         sender_start=np.zeros(rows, np.int64),
         sender_length=np.zeros(rows, np.uint32),
         sender_hash=np.zeros(rows, np.uint32),
+        tenant_start=np.zeros(rows, np.int64),
+        tenant_length=np.zeros(rows, np.uint32),
+        policy=np.zeros(rows, np.uint32),
     )

@@ -162,10 +162,10 @@ def _body(buffer: Bytes, at: int, end: int, columns: Columns, row: int, seed: in
         return at
     if occurred_at_ms < 0 or occurred_at_ms > OCCURRED_AT_MAX_MS:
         return -TIME_OUT_OF_RANGE
-    length, at = _required(buffer, at, end)  # tenant_id
-    if at < 0:
-        return at
-    sender_length, sender_start = _required(buffer, at + length, end)
+    tenant_length, tenant_start = _required(buffer, at, end)
+    if tenant_start < 0:
+        return tenant_start
+    sender_length, sender_start = _required(buffer, tenant_start + tenant_length, end)
     if sender_start < 0:
         return sender_start
     at = _past_optional_string(buffer, sender_start + sender_length, end)  # message_id
@@ -199,6 +199,8 @@ def _body(buffer: Bytes, at: int, end: int, columns: Columns, row: int, seed: in
     columns.external_recipients[row] = external
     columns.sender_start[row] = sender_start
     columns.sender_length[row] = sender_length
+    columns.tenant_start[row] = tenant_start
+    columns.tenant_length[row] = tenant_length
     columns.sender_hash[row] = name_hash(buffer, sender_start, sender_length, seed)
     return at
 

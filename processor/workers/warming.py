@@ -10,8 +10,10 @@ from processor import avro
 from processor.detection.changes import Sweep, apply, rebuild, touched
 from processor.detection.engine import Engine
 from processor.detection.windows import DAY_MS
-from processor.policies.policy import PolicySet
-from processor.restrictions.events import RestrictionEvent
+from processor.policies.policy import Conditions, Policy, PolicySet
+from processor.restrictions.commands import Command, CommandKind
+from processor.restrictions.events import Position, Published
+from processor.restrictions.life import Role
 from processor.verdicts.batches import RECORD, Decoder
 from processor.verdicts.event import MessageVerdict, Verdict
 
@@ -29,22 +31,31 @@ class _NoWriters:
         raise avro.UndecodableRecord(avro.Undecodable.UNKNOWN_SCHEMA)
 
 
-def warm() -> list[RestrictionEvent]:
-    """A sender is blocked, and free again two days later; state is written and restored. Returns these events."""
+_SENDER = "sender@example.org"
+_BY_TENANT = PolicySet((Policy("tenant", conditions=Conditions(tenants=frozenset({"tenant"}))), Policy()))
+
+
+def warm() -> list[Published]:
+    """A sender is blocked, and free again two days later; state is written and restored; another is blocked by hand.
+
+    Returns these events.
+    """
     engine, decoder = _engine(), Decoder(_NoWriters(), seed=1)
     times_ms = [DAY_MS + n for n in range(_SPAM_COUNT)] + [3 * DAY_MS]
     payloads = [_payload(n, time_ms) for n, time_ms in enumerate(times_ms)]
     offsets = np.arange(len(payloads), dtype=np.int64)
-    events = engine.take(decoder.batch(payloads, offsets, np.array(times_ms, np.int64)))
+    events: list[Published] = [*engine.take(decoder.batch(payloads, offsets, np.array(times_ms, np.int64)))]
     restored = _engine()
     for chunk in [*touched(engine), *Sweep().slice(engine, 100)]:
         apply(restored, chunk)
     rebuild(restored, engine.stream_time_ms, engine.brake)
-    return events
+    command = Command("id", CommandKind.BLOCK, _SENDER, "tenant", "warming")
+    position = Position("restriction-commands", 0, 0)
+    return [*events, restored.obey(command, Role.ADMIN, times_ms[-1], position, len(payloads))]
 
 
 def _engine() -> Engine:
-    return Engine("message-verdicts", 0, 1, PolicySet(), seed=1)
+    return Engine("message-verdicts", 0, 1, _BY_TENANT, seed=1)
 
 
 def _payload(number: int, occurred_at_ms: int) -> bytes:
@@ -52,7 +63,7 @@ def _payload(number: int, occurred_at_ms: int) -> bytes:
         event_id=str(number),
         occurred_at_ms=occurred_at_ms,
         tenant_id="tenant",
-        sender="sender@example.org",
+        sender=_SENDER,
         internal_recipients=0,
         external_recipients=1,
         verdict=Verdict.SPAM,

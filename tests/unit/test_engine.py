@@ -1,4 +1,4 @@
-"""The invariants of the design, section 2, as laws."""
+"""The invariants of the design, section 2, as laws: for any verdicts, commands, policies and clocks between them."""
 
 from typing import Any
 
@@ -6,17 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from processor.policies.policy import PolicySet
-from processor.verdicts.event import MessageVerdict
 from tests.engine_state import state_of, totals_are_sums
-from tests.engines import PARTITION, TOPIC, feed, new_engine
+from tests.engines import new_engine
+from tests.histories import Step, by_engine, by_reference, histories
 from tests.reference import Reference
-from tests.verdict_strategies import cuts, logs, policy_sets
-
-
-@st.composite
-def _cut_logs(draw: st.DrawFn) -> tuple[list[MessageVerdict], list[int]]:
-    log = draw(logs())
-    return log, draw(cuts(len(log)))
+from tests.verdict_strategies import policy_sets
 
 
 def _reference_state(reference: Reference) -> dict[str, Any]:
@@ -28,25 +22,24 @@ def _reference_state(reference: Reference) -> dict[str, Any]:
     }
 
 
-@given(policy_sets(), _cut_logs())
+@given(policy_sets(), histories(), st.integers(1, 40))
 def test_the_engine_decides_and_counts_as_the_reference_does(
-    policies: PolicySet, cut_log: tuple[list[MessageVerdict], list[int]]
+    policies: PolicySet, history: list[Step], size: int
 ) -> None:
-    log, ends = cut_log
     engine = new_engine(policies)
-    reference = Reference(TOPIC, PARTITION, policies)
-    expected = [event for offset, record in enumerate(log) for event in reference.take(offset, record)]
-    assert feed(engine, log, ends) == expected
+    reference, expected = by_reference(policies, history)
+    assert by_engine(engine, history, size) == expected
     known = state_of(engine)["senders"]
     assert {name: each["cells"] for name, each in known.items() if each["cells"]} == _reference_state(reference)
+    restricted = {block.sender: block for block in engine.restrictions.values()}
+    assert restricted == {name: sender.block for name, sender in reference.senders.items() if sender.block}
     totals_are_sums(engine)
 
 
-@given(policy_sets(), _cut_logs())
+@given(policy_sets(), histories(), st.integers(1, 40))
 def test_decisions_and_state_do_not_depend_on_how_the_log_is_cut(
-    policies: PolicySet, cut_log: tuple[list[MessageVerdict], list[int]]
+    policies: PolicySet, history: list[Step], size: int
 ) -> None:
-    log, ends = cut_log
     whole, cut = new_engine(policies), new_engine(policies)
-    assert feed(whole, log, [len(log)]) == feed(cut, log, ends)
+    assert by_engine(whole, history, len(history)) == by_engine(cut, history, size)
     assert state_of(whole) == state_of(cut)

@@ -10,8 +10,8 @@ from processor.workers.warming import warm
 from tests.processes import ROOT
 
 
-def test_warming_goes_through_a_block_and_its_end() -> None:
-    assert [type(event) for event in warm()] == [SenderBlocked, SenderUnblocked]
+def test_warming_goes_through_a_block_its_end_and_a_block_by_hand() -> None:
+    assert [type(event) for event in warm()] == [SenderBlocked, SenderUnblocked, SenderBlocked]
 
 
 def test_the_cache_that_warming_leaves_is_taken_by_the_next_process(tmp_path: Path) -> None:
