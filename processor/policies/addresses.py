@@ -13,6 +13,8 @@ _LOCAL_PART_MAX_OCTETS = 64
 DOMAIN_MAX_OCTETS = 253
 """RFC 1035, section 2.3.4, less the length bytes at both ends."""
 _ATOM = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.\u0080-\U0010ffff-]+")
+_ASCII_LABEL = "(?!-)[A-Za-z0-9-]{1,63}(?<!-)"
+_ASCII_DOMAIN = re.compile(rf"{_ASCII_LABEL}(?:\.{_ASCII_LABEL})*")
 _LABEL = re.compile(r"(?!-)[A-Za-z0-9\u0080-\U0010ffff-]{1,63}(?<!-)")
 _UNWANTED_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp", "Zs"})
 
@@ -25,6 +27,8 @@ def domain_of(address: str) -> str | None:
 
 def is_domain(text: str) -> bool:
     """Whether `text` is a host name in ASCII or a U-label form that IDNA can turn into one."""
+    if text.isascii():
+        return len(text) <= DOMAIN_MAX_OCTETS and _ASCII_DOMAIN.fullmatch(text) is not None
     if not all(_LABEL.fullmatch(label) for label in text.split(".")):
         return False
     try:
@@ -65,9 +69,9 @@ def comparable_domain(domain: str) -> str:
         domain.isascii() or len(domain) > DOMAIN_MAX_OCTETS
     ):  # no domain, and its forms may cost time by the square of its length
         return domain.lower()
-    labels = unicodedata.normalize("NFC", domain.lower()).split(".")
-    return ".".join(label if label.isascii() else _a_label(label) for label in labels)
+    return ".".join(map(_a_label, domain.split(".")))
 
 
 def _a_label(label: str) -> str:
-    return f"xn--{label.encode('punycode').decode('ascii')}"
+    composed = unicodedata.normalize("NFC", label.lower())
+    return composed if composed.isascii() else f"xn--{composed.encode('punycode').decode('ascii')}"

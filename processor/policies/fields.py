@@ -3,13 +3,13 @@
 import difflib
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from enum import StrEnum
 from functools import lru_cache
 from typing import TypeVar
 from zoneinfo import available_timezones
 
-from processor.policies.addresses import is_address
+from processor.policies.addresses import comparable, comparable_domain, is_address, is_domain
 from processor.policies.document import Node, Scalar
 
 Value = TypeVar("Value")
@@ -17,11 +17,19 @@ Choice = TypeVar("Choice", bound=StrEnum)
 Reader = Callable[[Node], Value]
 
 _NUMBER = re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?")
+MOST = 1_000_000_000
+"""Of whole numbers."""
 _WHOLE = re.compile(r"[0-9]{1,15}")
-_DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?) ?([smh]?)")
+DURATION_PATTERN = r"([0-9]{1,9}(?:\.[0-9]{1,3})?) ?([smh]?)"
+_DURATION = re.compile(DURATION_PATTERN)
 _UNIT_MS = {"": 1000, "s": 1000, "m": 60_000, "h": 3_600_000}
 _DIGEST_DELAY_MAX_MS = 86_400_000
-_LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
+_UNSPEAKABLE = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029\\ud800-\\udfff]")
+"""Control characters, ends of lines and halves of surrogate pairs."""
+NAME_MAX_CHARACTERS = 100
+NAME_EXPECTED = f"a name of at most {NAME_MAX_CHARACTERS} characters on one line"
+LANGUAGE_PATTERN = r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*"
+_LANGUAGE = re.compile(LANGUAGE_PATTERN)
 
 
 class Unfit(Exception):
@@ -46,7 +54,7 @@ def limit_bound(highest: float | None = None) -> Reader[float | None]:
     return read
 
 
-def whole_number(lowest: int, highest: int = 1_000_000_000) -> Reader[int]:
+def whole_number(lowest: int, highest: int = MOST) -> Reader[int]:
     """A whole number between these bounds, both included."""
 
     def read(node: Node) -> int:
@@ -120,6 +128,72 @@ def address(node: Node) -> str:
     if not is_address(text):
         raise Unfit("a mail address, local@domain")
     return text
+
+
+def is_name(text: str) -> bool:
+    """Whether a policy or a group can be called that: one short line without anything invisible in it."""
+    return 0 < len(text) <= NAME_MAX_CHARACTERS and text.isprintable() and text.strip() == text
+
+
+def unused_name(used: Collection[str], reserved: str) -> Reader[str]:
+    """A name that is neither used nor reserved."""
+
+    def read(node: Node) -> str:
+        name = _text(node, NAME_EXPECTED)
+        if not is_name(name):
+            raise Unfit(NAME_EXPECTED)
+        if name == reserved:
+            raise Unfit(f"another name: {reserved} is the policy for those to whom no other applies")
+        if name in used:
+            raise Unfit("another name: a policy above has this one")
+        return name
+
+    return read
+
+
+def known_group(groups: Collection[str]) -> Reader[str]:
+    """The name of a group of the file."""
+
+    def read(node: Node) -> str:
+        name = _text(node, "the name of a group")
+        if name not in groups:
+            near = difflib.get_close_matches(name, groups, 1)
+            raise Unfit(f"the group {near[0]}" if near else "the name of a group that stands under `groups`")
+        return name
+
+    return read
+
+
+def sender(node: Node) -> str:
+    """A sender as verdicts name him, an address or a login name; in the form in which it is compared."""
+    return _compared(node, "a sender as the verdicts name it")
+
+
+def tenant(node: Node) -> str:
+    """A tenant's id as verdicts give it; in the form in which it is compared."""
+    return _compared(node, "a tenant's id as the verdicts give it")
+
+
+def _compared(node: Node, what: str) -> str:
+    expected = f"{what}: not empty, without spaces around it and control characters"
+    text = _text(node, expected)
+    if not is_spoken(text):
+        raise Unfit(expected)
+    return comparable(text)
+
+
+def is_spoken(text: str) -> bool:
+    """Whether a sender or a tenant can be called that."""
+    return text.strip() == text != "" and not _UNSPEAKABLE.search(text)
+
+
+def domain(node: Node) -> str:
+    """A host name; in the form in which it is compared."""
+    expected = "a domain such as school.example, without @ or *"
+    text = _text(node, expected)
+    if not is_domain(text):
+        raise Unfit(expected)
+    return comparable_domain(text)
 
 
 def _text(node: Node, expected: str) -> str:

@@ -4,8 +4,7 @@ Thousands of policies with lists of thousands of senders: a lookup looks at the 
 one of its conditions, the *anchor*, under each name that this condition gives; a sender's own names lead to the policies to check.
 """
 
-from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from processor.policies.addresses import DOMAIN_MAX_OCTETS, comparable
@@ -103,22 +102,18 @@ class Matcher:
         rows.sort()
         return rows
 
-    def _hang(self, policies: "Collection[Policy]") -> None:
-        crowds = {kind: Counter(_names(policies, kind)) for kind in _KINDS}
+    def _hang(self, policies: "Iterable[Policy]") -> None:
         for row, policy in enumerate(policies):
-            given = [(kind, names) for kind in _KINDS if (names := getattr(policy.conditions, kind))]
+            given = [(self._anchored[kind], names) for kind in _KINDS if (names := getattr(policy.conditions, kind))]
             if not given:
                 self._always.append(row)
                 continue
-            # The condition whose names the fewest policies share; of equal ones, the one with the fewest names.
-            kind, names = min(given, key=lambda each: (max(crowds[each[0]][name] for name in each[1]), len(each[1])))
+            # The condition under whose names the fewest policies hang so far; of equal ones, the one with the fewest names.
+            anchor, names = min(
+                given, key=lambda each: (max(len(each[0].get(name, ())) for name in each[1]), len(each[1]))
+            )
             for name in names:
-                self._anchored[kind].setdefault(name, []).append(row)
-
-
-def _names(policies: "Iterable[Policy]", kind: str) -> Iterator[str]:
-    for policy in policies:
-        yield from getattr(policy.conditions, kind)
+                anchor.setdefault(name, []).append(row)
 
 
 def _groups_of(groups: Mapping[str, frozenset[str]], named: Iterable[str]) -> dict[str, frozenset[str]]:

@@ -3,9 +3,11 @@
 import difflib
 from collections.abc import Collection, Iterator
 
-from processor.policies.document import Entries, Items, Node, Refused, Scalar, path_below
-from processor.policies.fields import Reader, Unfit, Value, address
+from processor.policies.document import Entries, Items, Node, Place, Refused, Scalar, path_below
+from processor.policies.fields import Reader, Unfit, Value
 from processor.policies.problems import Problem
+
+_START = Place(1, 1)
 
 
 class Section:
@@ -14,16 +16,21 @@ class Section:
     An empty section (`notify:` and nothing below it) is one where everything has its default.
     """
 
-    def __init__(self, node: Node | None, field: str, problems: list[Problem]) -> None:
+    def __init__(self, node: Node | None, field: str, problems: list[Problem], above: Place = _START) -> None:
+        """`above`: where the section would be missed that is not given."""
         self.field = field
+        self._place = above if node is None else node.place
         self._problems = problems
         self.asked: list[str] = []
         """The keys that have been asked for."""
         self._sections: list[Section] = []
         self._entries: dict[str, tuple[Scalar, Node]] = {}
+        self.is_empty = node is None or (isinstance(node, Scalar) and node.is_null)
+        """Whether nothing is given; not so where what is given is no mapping, which is reported."""
         if isinstance(node, Entries):
             self._entries = {key.text: (key, value) for key, value in node.nodes}
-        elif node is not None and not (isinstance(node, Scalar) and node.is_null):
+            self.is_empty = not node.nodes
+        elif node is not None and not self.is_empty:
             self._refuse(node, field, str(node), "keys and values")
 
     def given(self) -> Collection[str]:
@@ -33,23 +40,62 @@ class Section:
     def value(self, key: str, read: Reader[Value], default: Value) -> Value:
         """The value of a key; its default where it is not given, or not fit and so reported."""
         node = self._node(key)
-        return default if node is None else self._read(node, path_below(self.field, key), read, default)
+        return default if node is None else self._read(node, key, read, default)
 
-    def addresses(self, key: str) -> tuple[str, ...]:
-        """One mail address or a list of them, each once; none where the key is not given."""
-        node, field = self._node(key), path_below(self.field, key)
+    def required(self, key: str, read: Reader[Value], default: Value) -> Value:
+        """The value of a key that must be given; `default` after it was reported."""
+        node = self._node(key) or Scalar(self._place, "", quoted=False)  # what is left out is as what is left empty
+        return self._read(node, key, read, default)
+
+    def several(self, key: str, read: Reader[str], what: str, *, at_least_one: bool = True) -> tuple[str, ...]:
+        """One value or a list of them, each once; none where the key is not given. `what` is what a list of none lacks."""
+        node = self._node(key)
         if node is None:
             return ()
-        if not isinstance(node, Items):
-            return (self._read(node, field, address, ""),)
-        listed = enumerate(node.nodes, start=1)
-        return tuple(dict.fromkeys(self._read(item, f"{field}[{number}]", address, "") for number, item in listed))
+        if isinstance(node, Items):
+            if at_least_one and not node.nodes:
+                self._refuse(node, path_below(self.field, key), "an empty list", f"at least one {what}")
+            items = node.nodes
+        else:
+            items = (node,)
+        values: dict[str, None] = {}
+        for number, item in enumerate(items, start=1):
+            try:
+                values[read(item)] = None
+            except Unfit as unfit:
+                place = f"[{number}]" if isinstance(node, Items) else ""
+                self._refuse(item, path_below(self.field, key) + place, str(item), str(unfit))
+        return tuple(values)
 
     def section(self, key: str) -> "Section":
         """The mapping below a key."""
-        section = Section(self._node(key), path_below(self.field, key), self._problems)
+        return self._below(self._node(key), path_below(self.field, key))
+
+    def sections(self, key: str) -> "list[Section]":
+        """The mappings in the list below a key."""
+        node, field = self._node(key), path_below(self.field, key)
+        if node is None or (isinstance(node, Scalar) and node.is_null):
+            return []
+        if not isinstance(node, Items):
+            self._refuse(node, field, str(node), "a list")
+            return []
+        return [self._below(item, f"{field}[{number}]") for number, item in enumerate(node.nodes, start=1)]
+
+    def _below(self, node: Node | None, field: str) -> "Section":
+        section = Section(node, field, self._problems, self._place)
         self._sections.append(section)
         return section
+
+    def forbid(self, key: str, reason: str) -> None:
+        """Report a key, where it is given, that has its meaning elsewhere but not here."""
+        if key in self._entries:
+            self.refuse_key(key, "a key that cannot be set here", reason)
+            del self._entries[key]
+
+    def miss(self, key: str, expected: str) -> None:
+        """Report that a key is not given."""
+        place = self._place
+        self._problems.append(Problem(place.line, place.column, path_below(self.field, key), "nothing", expected))
 
     def refuse_key(self, key: str, given: str, expected: str) -> None:
         """Report a key that is given."""
@@ -79,11 +125,11 @@ class Section:
         self.asked.append(key)
         return self._entries[key][1] if key in self._entries else None
 
-    def _read(self, node: Node, field: str, read: Reader[Value], default: Value) -> Value:
+    def _read(self, node: Node, key: str, read: Reader[Value], default: Value) -> Value:
         try:
             return read(node)
         except Unfit as unfit:
-            self._refuse(node, field, str(node), str(unfit))
+            self._refuse(node, path_below(self.field, key), str(node), str(unfit))
             return default
 
     def _refuse(self, node: Node, field: str, given: str, expected: str) -> None:

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from processor.policies.addresses import comparable
 from processor.policies.document import MAX_BYTES
 from processor.policies.file import decoded, parse
 from processor.policies.limits import LIMITS
@@ -48,7 +49,8 @@ _policies = st.builds(
     ),
     unblocks_without_support=st.integers(0, 1_000_000_000),
 )
-_contacts = st.dictionaries(st.text(st.characters(categories=["L", "N", "P", "S"]), min_size=1), _addresses, max_size=3)
+_tenants = st.text(st.characters(categories=["L", "N", "P", "S"]), min_size=1).map(comparable)
+_contacts = st.dictionaries(_tenants, _addresses.filter(bool), max_size=3)
 
 
 def _as_json(policy: Policy, contacts: dict[str, tuple[str, ...]], brake_blocks: int) -> str:
@@ -153,7 +155,7 @@ _ADDRESS = "a mail address, local@domain"
          "1:11: default.spam_messages_per_hour: given an unknown key, expected spam_messages_per_hour below default.limits"),
         ("default: {Recipients: a@x.example}",
          "1:11: default.Recipients: given an unknown key, expected recipients below default.notify"),
-        ("xyzzy: 5", "1:1: xyzzy: given an unknown key, expected one of default, contacts, brake_blocks"),
+        ("xyzzy: 5", "1:1: xyzzy: given an unknown key, expected one of default, policies, groups, contacts, brake_blocks"),
         ("default: {spam_percent_min_messages: 0}",
          "1:38: default.spam_percent_min_messages: given 0, expected a whole number from 1 to 1000000000"),
         ("default: {spam_percent_min_messages: 2.5}",
@@ -174,6 +176,9 @@ _ADDRESS = "a mail address, local@domain"
         ("default: {notify: {digest_delay: -5}}", f"1:34: default.notify.digest_delay: given -5, expected {_DELAY}"),
         ("contacts: {school: }", f"1:19: contacts.school: given nothing, expected {_ADDRESS}, or a list of them"),
         ("contacts: {'': a@x.example}", "1:12: contacts.: given no name, expected a tenant's id"),
+        ("contacts: {' a': a@x.example}", "1:12: contacts. a: given what is no name, expected a tenant's id"),
+        ("contacts: {a: a@x.example, A: b@x.example}",
+         "1:28: contacts.A: given a second time, as case does not matter, expected each tenant once"),
         ("brake_blocks: 0", "1:15: brake_blocks: given 0, expected a whole number from 1 to 1000000000"),
         ("brake_blocks: 5\nbrake_blocks: 6", "2:1: brake_blocks: given a second time after line 1, expected each key once"),
         ("? [a]\n: 5", "1:3: given a list as a key, expected a word as a key"),
