@@ -25,6 +25,8 @@ _log = structlog.get_logger(__name__)
 _BATCH = 10_000
 _BATCH_WAIT_S = 0.02
 """`consume` waits for a whole batch or this long; what is there before comes late by it, and only at the end."""
+_END_WAIT_MS = 20
+"""That a partition ends is told by a fetch that found nothing. The broker holds it back for so long: half a second by default."""
 _ASK_TIMEOUT_S = 30.0
 _ASK_AGAIN_S = 0.1
 _FIRST_ANSWER_S = 0.1
@@ -202,7 +204,13 @@ def _read(
     if not unread:
         return
     patience = _Patience(topic)
-    reader = consumer(settings, group=None, read_committed=read_committed, partition_eof=True)
+    reader = consumer(
+        settings,
+        group=None,
+        read_committed=read_committed,
+        partition_eof=True,
+        extra={"fetch.wait.max.ms": _END_WAIT_MS},
+    )
     try:
         reader.assign([TopicPartition(topic, partition, starts[partition]) for partition in unread])
         while unread:
