@@ -14,7 +14,7 @@ from processor.restrictions.events import (
     Cause,
     Evidence,
     Position,
-    RestrictionEvent,
+    Published,
     SenderBlocked,
     SenderUnblocked,
     Trigger,
@@ -76,7 +76,7 @@ class EventWriter:
         self._producer.init_transactions(30)
 
     @contextmanager
-    def transaction(self, events: Iterable[RestrictionEvent], *, commits: bool = True) -> Iterator[None]:
+    def transaction(self, events: Iterable[Published], *, commits: bool = True) -> Iterator[None]:
         """The events are in the log, undecided, inside the `with`; at its end they are committed or aborted."""
         self._producer.begin_transaction()
         for event in events:
@@ -88,14 +88,14 @@ class EventWriter:
         else:
             self._producer.abort_transaction(30)
 
-    def publish(self, *events: RestrictionEvent) -> None:
+    def publish(self, *events: Published) -> None:
         with self.transaction(events):
             pass
 
-    def abort(self, *events: RestrictionEvent) -> None:
+    def abort(self, *events: Published) -> None:
         with self.transaction(events, commits=False):
             pass
 
-    def _produce(self, event: RestrictionEvent) -> None:
+    def _produce(self, event: Published) -> None:
         for record in event_records(self._serde, self._names, event):
             self._producer.produce(record.topic, record.value, record.key, headers=list(record.headers))

@@ -4,11 +4,11 @@ Reads by `assign()`, in no consumer group: nothing is committed, and any number 
 """
 
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 import structlog
 from confluent_kafka import Message, TopicPartition
@@ -26,6 +26,7 @@ from processor.kafka.reading import (
     read_to_end,
 )
 from processor.kafka.serde import Serde
+from processor.restrictions.events import Published
 
 
 class EventName(StrEnum):
@@ -42,6 +43,7 @@ _log = structlog.get_logger(__name__)
 _BATCH = 1000
 _BATCH_WAIT_S = 0.1
 _ATTRIBUTE = "ce_"
+_EVENTS: Mapping[str, type[Published]] = {kind.__name__: kind for kind in get_args(Published)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,12 @@ class LoggedEvent:
     offset: int
     attributes: Mapping[str, str]
     name: str
-    record: Mapping[str, Any]
+    record: dict[str, Any]
+
+    @property
+    def event(self) -> Published | None:
+        """The event as a value; None for a kind that this version does not know."""
+        return _EVENTS[self.name].from_record(self.record) if self.name in _EVENTS else None
 
     def as_cloudevent(self) -> dict[str, Any]:
         """The event in CloudEvents' JSON format, with partition and offset as extensions and its times as RFC 3339."""
@@ -93,7 +100,7 @@ def read_events(
     Raises BrokerUnreachable, RegistryRefused and those of processor.kafka.reading.
     """
     messages = read_to_end(settings, topic, partitions_of(settings, topic), {}, should_stop=should_stop)
-    return _decoded(messages, serde)
+    return decoded(messages, serde)
 
 
 def follow_events(
@@ -103,7 +110,7 @@ def follow_events(
     partitions = partitions_of(settings, topic)
     # The end for a reader with read_committed: what is still open now and committed later is from now on, too.
     starts = (first_offsets if from_beginning else last_stable_offsets)(settings, topic, partitions)
-    return _decoded(_followed(settings, topic, starts, should_stop), serde)
+    return decoded(_followed(settings, topic, starts, should_stop), serde)
 
 
 def _followed(
@@ -122,8 +129,8 @@ def _followed(
         reader.close()
 
 
-def _decoded(messages: Iterator[Message], serde: Serde) -> Iterator[LoggedEvent]:
-    """What cannot be read is none of ours: it is said, and passed over."""
+def decoded(messages: Iterable[Message], serde: Serde) -> Iterator[LoggedEvent]:
+    """The events in records. What cannot be read is none of ours: it is said, and passed over. Raises RegistryRefused."""
     for message in messages:
         partition, offset = place(message)
         try:

@@ -11,7 +11,7 @@ from processor.kafka.cloudevents import headers
 from processor.kafka.serde import Serde
 from processor.kafka.topics import TopicNames
 from processor.kafka.transactions import OutRecord
-from processor.restrictions.events import RestrictionEvent, SenderBlocked, SenderUnblocked
+from processor.restrictions.events import Published, SenderBlocked, SenderUnblocked
 
 REASON_HEADER = "senderwatch-reason"
 TOPIC_HEADER = "senderwatch-topic"
@@ -27,7 +27,7 @@ _PIECE_BYTES = 512 * 1024
 _AROUND_BYTES = 64 * 1024
 
 
-def event_records(serde: Serde, topics: TopicNames, event: RestrictionEvent) -> Iterable[OutRecord]:
+def event_records(serde: Serde, topics: TopicNames, event: Published) -> Iterable[OutRecord]:
     """The event for `sender-restrictions`, and what it changes in `restricted-senders`."""
     name = type(event).__name__
     described = headers(

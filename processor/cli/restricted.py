@@ -1,0 +1,131 @@
+"""`senderwatch restricted`: who may not send now and why; lift a restriction, or block a sender by hand."""
+
+from typing import Annotated
+
+import typer
+
+from processor.cli.common import (
+    EXIT_FAILED,
+    BootstrapServers,
+    CommandFailed,
+    Config,
+    KafkaProperties,
+    LogLevel,
+    TopicPrefix,
+    complain,
+    prepare,
+)
+from processor.cli.restricted_commands import block, unblock
+from processor.cli.restricted_history import event_lines, history_json, mail_lines, standing
+from processor.cli.restricted_kafka import Kafka, block_of, opened, text_of
+from processor.cli.restricted_table import as_json, count, name_of, names_alike, table
+from processor.kafka.reading import ReadingFailed
+from processor.kafka.sender_history import Mail, events_about, mails_of
+from processor.restrictions.selection import alike, is_of_domain
+
+app = typer.Typer(
+    help="Who may not send now and why; lift a restriction, or block a sender by hand.", no_args_is_help=True
+)
+app.command()(unblock)
+app.command()(block)
+
+AsJson = Annotated[bool, typer.Option("--json", help="For programs: CloudEvents as JSON, exact.")]
+
+
+@app.command("list")
+def list_(
+    tenant: Annotated[str | None, typer.Option("--tenant", help="Only this tenant's senders.")] = None,
+    domain: Annotated[str | None, typer.Option("--domain", help="Only senders with an address of this domain.")] = None,
+    subdomains: Annotated[
+        bool, typer.Option("--subdomains", help="With --domain: those of its subdomains too.")
+    ] = False,
+    as_json_: AsJson = False,
+    config: Config = None,
+    bootstrap_servers: BootstrapServers = None,
+    topic_prefix: TopicPrefix = None,
+    kafka_properties: KafkaProperties = None,
+    log_level: LogLevel = None,
+) -> None:
+    """Show who is restricted now, and why.
+
+    Example: senderwatch restricted list --domain acme.example
+    """
+    settings = prepare(
+        config,
+        bootstrap_servers=bootstrap_servers,
+        kafka_properties=kafka_properties,
+        topic_prefix=topic_prefix,
+        log_level=log_level,
+    )
+    with opened(settings) as kafka:
+        in_force = kafka.in_force()
+    chosen = [
+        logged
+        for sender, logged in sorted(in_force.items())
+        if (tenant is None or logged.record["tenant_id"] == tenant)
+        and (domain is None or is_of_domain(sender, domain, subdomains=subdomains))
+    ]
+    if as_json_:
+        for logged in chosen:
+            print(as_json(logged.as_cloudevent()))
+        return
+    for line in table([each for logged in chosen if (each := block_of(logged)) is not None]):
+        print(line)
+    print(f"{count(len(chosen), 'sender')} restricted" if chosen else "nobody is restricted")
+
+
+@app.command()
+def show(
+    sender: Annotated[str, typer.Argument(metavar="SENDER", help="The account, byte for byte.")],
+    as_json_: AsJson = False,
+    config: Config = None,
+    bootstrap_servers: BootstrapServers = None,
+    topic_prefix: TopicPrefix = None,
+    kafka_properties: KafkaProperties = None,
+    log_level: LogLevel = None,
+) -> None:
+    """Show the whole history of a sender: blocks with their evidence, unblocks, alerts, refused commands, mails.
+
+    Example: senderwatch restricted show ann@acme.example
+
+    The exit status is 1 when nothing is known of the sender.
+    """
+    text_of("SENDER", sender)
+    settings = prepare(
+        config,
+        bootstrap_servers=bootstrap_servers,
+        kafka_properties=kafka_properties,
+        topic_prefix=topic_prefix,
+        log_level=log_level,
+    )
+    with opened(settings) as kafka:
+        history = events_about(kafka.settings, kafka.names.restrictions, kafka.serde, sender, should_stop=kafka.stop)
+        in_force = kafka.in_force()  # after the log: what is said of now is the newest
+        known = {each.event.event_id for each in history.events if each.event is not None}
+        mails = _mails(kafka, known)
+    if as_json_:
+        print(history_json(sender, in_force.get(sender), history.events, mails))
+    else:
+        print(standing(sender, block_of(in_force.get(sender))))
+        for logged in history.events:
+            for line in event_lines(logged):
+                print(line)
+        if mails:
+            print("mails")
+        for mail in mails or ():
+            for line in mail_lines(mail):
+                print(line)
+    if sender not in in_force and not history.events:
+        others = sorted({*history.alike, *alike(sender, in_force)})
+        raise CommandFailed(
+            "\n".join([f"nothing is known of {name_of(sender)}", *names_alike(sender, others)]), EXIT_FAILED
+        )
+
+
+def _mails(kafka: Kafka, event_ids: set[str]) -> list[Mail] | None:
+    """The mails about these events; None where the ledger cannot be read, which is said and spoils nothing else."""
+    try:
+        return mails_of(kafka.settings, kafka.names.notifications, kafka.serde, event_ids, should_stop=kafka.stop)
+    except ReadingFailed as error:
+        complain(f"mails are not shown: {error}")
+        return None

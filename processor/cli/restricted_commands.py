@@ -1,0 +1,283 @@
+"""`senderwatch restricted unblock` and `block`: commands to the worker that owns the sender, whose answer is waited for."""
+
+import getpass
+import os
+import platform
+import sys
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+
+from processor.cli.common import (
+    EXIT_FAILED,
+    EXIT_USAGE,
+    BootstrapServers,
+    CommandFailed,
+    Config,
+    KafkaProperties,
+    LogLevel,
+    TopicPrefix,
+    complain,
+    prepare,
+)
+from processor.cli.restricted_kafka import block_of, opened, text_of
+from processor.cli.restricted_outcomes import Outcomes, nobody_answered
+from processor.cli.restricted_table import count, name_of, names_alike, table
+from processor.cli.times import coming_ms, duration_ms, now_ms
+from processor.kafka.command_log import CommandLog
+from processor.kafka.event_log import LoggedEvent
+from processor.kafka.reading import ReadingFailed
+from processor.kafka.registry import RegistryAway, RegistryRefused
+from processor.policies.addresses import is_domain
+from processor.restrictions.commands import Command, CommandKind
+from processor.restrictions.events import SenderBlocked
+from processor.restrictions.selection import alike, is_of_domain
+from processor.settings import Settings
+
+AsJson = Annotated[bool, typer.Option("--json", help="For programs: a line of JSON for each command, exact.")]
+AsSupport = Annotated[
+    bool, typer.Option("--as-support", help="Give it as support: that needs the right to write to support's topic.")
+]
+IssuedBy = Annotated[
+    str | None,
+    typer.Option(
+        "--issued-by", metavar="NAME", help="Who gives the command: your own word, no proof.", show_default="user@host"
+    ),
+]
+Timeout = Annotated[str, typer.Option("--timeout", metavar="TIME", help="How long to wait for a worker's answer.")]
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """How commands are given."""
+
+    settings: Settings
+    as_support: bool
+    timeout: str
+    as_json: bool
+
+
+def unblock(
+    comment: Annotated[
+        str, typer.Option("--comment", metavar="TEXT", help="What was done about the cause. Stands in the mails.")
+    ],
+    sender: Annotated[
+        str | None, typer.Argument(metavar="SENDER", help="The account, byte for byte.", show_default=False)
+    ] = None,
+    ticket: Annotated[
+        str | None,
+        typer.Option("--ticket", metavar="CASE", help="The support case. The policy says when one is needed."),
+    ] = None,
+    as_support: AsSupport = False,
+    block_id: Annotated[
+        str | None,
+        typer.Option("--block-id", metavar="ID", help="Lift this block only; it may stand in place of SENDER."),
+    ] = None,
+    domain: Annotated[
+        str | None, typer.Option("--domain", help="Each restricted sender of this domain, in place of SENDER.")
+    ] = None,
+    subdomains: Annotated[
+        bool, typer.Option("--subdomains", help="With --domain: those of its subdomains too.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="With --domain: do not ask.")] = False,
+    issued_by: IssuedBy = None,
+    timeout: Timeout = "30s",
+    as_json: AsJson = False,
+    config: Config = None,
+    bootstrap_servers: BootstrapServers = None,
+    topic_prefix: TopicPrefix = None,
+    kafka_properties: KafkaProperties = None,
+    log_level: LogLevel = None,
+) -> None:
+    """Lift the restriction of a sender, or of all senders of a domain.
+
+    Example: senderwatch restricted unblock ann@acme.example --comment 'password changed, sessions ended'
+
+    The worker that owns the sender decides, and its answer is printed. Exit status: 0 lifted, 1 refused or not restricted, 75 no
+    worker has answered in time; the command stands then, and is carried out later.
+    """
+    text_of("--comment", comment)
+    for option, text in (("SENDER", sender), ("--ticket", ticket), ("--block-id", block_id), ("--domain", domain)):
+        if text is not None:
+            text_of(option, text)
+    _check_whom(sender, block_id, domain, subdomains=subdomains)
+    issuer, _ = _issuer(issued_by), duration_ms(timeout, "--timeout")
+    settings = prepare(
+        config,
+        bootstrap_servers=bootstrap_servers,
+        kafka_properties=kafka_properties,
+        topic_prefix=topic_prefix,
+        log_level=log_level,
+    )
+    with opened(settings) as kafka:
+        in_force = kafka.in_force()
+    if domain is not None:
+        blocks = _of_domain(in_force, domain, subdomains=subdomains)
+        _ask(blocks, domain, yes=yes, as_json=as_json)
+    else:
+        blocks = [_the_one(in_force, sender, block_id)]
+    commands = [
+        Command(
+            command_id=str(uuid.uuid4()),
+            kind=CommandKind.UNBLOCK,
+            sender=each.sender,
+            tenant_id=each.tenant_id,
+            issued_by=issuer,
+            block_id=each.block_id,  # what was seen is lifted, and not what may have come since
+            reason=comment,
+            ticket=ticket,
+        )
+        for each in blocks
+    ]
+    raise typer.Exit(_carried_out(commands, _Way(settings, as_support, timeout, as_json), has_answered=True))
+
+
+def block(
+    sender: Annotated[str, typer.Argument(metavar="SENDER", help="The account, byte for byte as verdicts name it.")],
+    tenant: Annotated[str, typer.Option("--tenant", metavar="TENANT", help="The account's tenant.")],
+    reason: Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why. Stands in the mails.")],
+    until: Annotated[
+        str | None,
+        typer.Option(
+            "--until",
+            metavar="TIME",
+            help="When it ends by itself: '2026-11-27 18:00' (UTC, or with an offset), tomorrow, or how long: 8h, 3d.",
+            show_default="until it is lifted",
+        ),
+    ] = None,
+    as_support: AsSupport = False,
+    issued_by: IssuedBy = None,
+    timeout: Timeout = "30s",
+    as_json: AsJson = False,
+    config: Config = None,
+    bootstrap_servers: BootstrapServers = None,
+    topic_prefix: TopicPrefix = None,
+    kafka_properties: KafkaProperties = None,
+    log_level: LogLevel = None,
+) -> None:
+    """Block a sender by hand.
+
+    Example: senderwatch restricted block eve@acme.example --tenant acme --reason 'sells the address list' --until 3d
+
+    The worker that owns the sender decides, and its answer is printed. Exit status: 0 blocked, 1 refused, 75 no worker has
+    answered in time; the command stands then, and is carried out later.
+    """
+    for option, text in (("SENDER", sender), ("--tenant", tenant), ("--reason", reason)):
+        text_of(option, text)
+    issuer, _ = _issuer(issued_by), duration_ms(timeout, "--timeout")
+    command = Command(
+        command_id=str(uuid.uuid4()),
+        kind=CommandKind.BLOCK,
+        sender=sender,
+        tenant_id=tenant,
+        issued_by=issuer,
+        until_ms=None if until is None else coming_ms(until, "--until", now_ms()),
+        reason=reason,
+    )
+    settings = prepare(
+        config,
+        bootstrap_servers=bootstrap_servers,
+        kafka_properties=kafka_properties,
+        topic_prefix=topic_prefix,
+        log_level=log_level,
+    )
+    status = _carried_out([command], _Way(settings, as_support, timeout, as_json))
+    if sender != sender.lower():
+        complain(
+            f"names are compared byte for byte, and feeders write them in lower case: is {name_of(sender)} how verdicts name it?"
+        )
+    raise typer.Exit(status)
+
+
+def _check_whom(sender: str | None, block_id: str | None, domain: str | None, *, subdomains: bool) -> None:
+    if domain is not None:
+        if sender is not None or block_id is not None:
+            raise CommandFailed("--domain stands in place of SENDER and --block-id", EXIT_USAGE)
+        if not is_domain(domain):
+            raise CommandFailed(f"--domain {name_of(domain)}: expected a domain such as acme.example", EXIT_USAGE)
+    elif subdomains:
+        raise CommandFailed("--subdomains goes with --domain", EXIT_USAGE)
+    elif sender is None and block_id is None:
+        raise CommandFailed("whom? Give SENDER, --block-id or --domain", EXIT_USAGE)
+
+
+def _issuer(given: str | None) -> str:
+    """Who gives the command, in his own word: else who this process runs as, and where."""
+    if given is not None:
+        return text_of("--issued-by", given)
+    try:
+        user = getpass.getuser()
+    except (OSError, KeyError):  # a container's user without a name
+        user = str(os.getuid())
+    return f"{user}@{platform.node()}"
+
+
+def _the_one(in_force: dict[str, LoggedEvent], sender: str | None, block_id: str | None) -> SenderBlocked:
+    """The block to lift, which is in force; else says what is."""
+    blocks = {name: each for name, logged in in_force.items() if (each := block_of(logged)) is not None}
+    if sender is None:
+        for each in blocks.values():
+            if each.block_id == block_id:
+                return each
+        raise CommandFailed(f"block {name_of(block_id or '')} is not in force: nothing to lift, nothing is sent")
+    found = blocks.get(sender)
+    if found is None:
+        told = [f"{name_of(sender)} is not restricted: nothing to lift, nothing is sent"]
+        raise CommandFailed("\n".join([*told, *names_alike(sender, alike(sender, blocks))]), EXIT_FAILED)
+    if block_id not in (None, found.block_id):
+        raise CommandFailed(
+            f"the block of {name_of(sender)} that is in force is {found.block_id}: nothing is sent", EXIT_FAILED
+        )
+    return found
+
+
+def _of_domain(in_force: dict[str, LoggedEvent], domain: str, *, subdomains: bool) -> list[SenderBlocked]:
+    blocks = [
+        each
+        for sender, logged in sorted(in_force.items())
+        if is_of_domain(sender, domain, subdomains=subdomains) and (each := block_of(logged)) is not None
+    ]
+    if not blocks:
+        raise CommandFailed(f"nobody of {name_of(domain)} is restricted: nothing is sent", EXIT_FAILED)
+    return blocks
+
+
+def _ask(blocks: Sequence[SenderBlocked], domain: str, *, yes: bool, as_json: bool) -> None:
+    """Shows whom it is about, and goes on only with a yes."""
+    if not as_json:
+        for line in table(blocks):
+            print(line)
+    if yes:
+        return
+    whom = f"{count(len(blocks), 'sender')} of {name_of(domain)}"
+    if not sys.stdin.isatty():
+        raise CommandFailed(f"unblock {whom}? There is no terminal to ask on: give --yes", EXIT_USAGE)
+    if not typer.confirm(f"Unblock {whom}?", err=as_json):
+        raise CommandFailed("nothing is sent")
+
+
+def _carried_out(commands: Sequence[Command], way: _Way, *, has_answered: bool = False) -> int:
+    """Gives the commands and tells of each outcome; the exit status."""
+    patience_s = duration_ms(way.timeout, "--timeout") / 1000
+    with opened(way.settings, has_answered=has_answered) as kafka:
+        names = kafka.names
+        topic = names.support_commands if way.as_support else names.commands
+        outcomes = Outcomes(commands, topic, as_json=way.as_json)
+        with CommandLog(kafka.settings, topic, names.restrictions, kafka.serde, should_stop=kafka.stop) as log:
+            unsent = log.send(commands, patience_s)
+            for each in unsent:
+                if each.is_certain:
+                    outcomes.not_sent(each)
+            why = nobody_answered(way.timeout, topic)
+            try:
+                for logged in log.outcomes(outcomes.waited_for, patience_s):
+                    outcomes.answered(logged)
+            except (ReadingFailed, RegistryRefused, RegistryAway) as error:
+                why = f"the answer cannot be read: {error}"
+        if kafka.stop():
+            why = "interrupted before the answer came"
+        outcomes.ended([each for each in unsent if not each.is_certain], why, interrupted=kafka.stop())
+    return outcomes.status

@@ -1,0 +1,99 @@
+"""Restrictions as people read them: a table of those in force, and the words for one. Names are an attacker's: all are sanitised."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from rich.cells import cell_len
+
+from processor.cli.times import shown
+from processor.notification.sanitise import readable
+from processor.restrictions.events import Evidence, SenderBlocked
+
+NAME_MAX = 254
+TEXT_MAX = 1000
+_COLUMN_MAX = 60
+"""A longer text pushes its own line out, not the columns of all others."""
+_HEAD = ("SENDER", "TENANT", "SINCE", "UNTIL", "CAUSE", "POLICY", "BLOCKS IN 30 DAYS", "BLOCK ID")
+
+
+def as_json(value: Mapping[str, Any]) -> str:
+    """One line of JSON, exact and in ASCII: no name in it can do anything to a terminal."""
+    return json.dumps(value, separators=(",", ":"))
+
+
+def name_of(sender: str) -> str:
+    """A sender's, tenant's or issuer's name on one line, harmless."""
+    return readable(sender, NAME_MAX)
+
+
+def said(text: str) -> str:
+    """What somebody wrote, on one line, harmless."""
+    return readable(text, TEXT_MAX)
+
+
+def table(blocks: Sequence[SenderBlocked]) -> Iterator[str]:
+    """The blocks in force, a line each, in columns."""
+    if not blocks:
+        return
+    rows = [_HEAD, *(_row(block) for block in blocks)]
+    widths = [max(min(cell_len(row[column]), _COLUMN_MAX) for row in rows) for column in range(len(_HEAD))]
+    for row in rows:
+        yield "  ".join(_padded(text, width) for text, width in zip(row, widths, strict=True)).rstrip()
+
+
+def _row(block: SenderBlocked) -> tuple[str, ...]:
+    policy = (
+        f"{name_of(block.evidence.policy)} {readable(block.evidence.policy_version, 60)}" if block.evidence else "-"
+    )
+    return (
+        name_of(block.sender),
+        name_of(block.tenant_id),
+        shown(block.blocked_at_ms),
+        "until lifted" if block.blocked_until_ms is None else shown(block.blocked_until_ms),
+        cause(block),
+        policy,
+        str(block.previous_blocks + 1),
+        block.block_id,
+    )
+
+
+def _padded(text: str, width: int) -> str:
+    return text + " " * (width - cell_len(text))
+
+
+def cause(block: SenderBlocked) -> str:
+    """Why, in a few words: which limit by how much, or who did it by hand."""
+    if block.evidence is not None:
+        return exceeded(block.evidence)
+    by = f" by {name_of(block.issued_by)}" if block.issued_by else ""
+    return f"by hand{by}" + (f": {said(block.reason)}" if block.reason else "")
+
+
+def exceeded(evidence: Evidence) -> str:
+    """Which limit was passed, and by how much."""
+    return f"{name_of(evidence.limit_name)} {_number(evidence.observed)} > {_number(evidence.limit)}"
+
+
+def until(block: SenderBlocked) -> str:
+    """When a block ends."""
+    return "until it is lifted" if block.blocked_until_ms is None else f"until {shown(block.blocked_until_ms)}"
+
+
+def count(number: int, what: str) -> str:
+    """So many of something, in English."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
+def names_alike(sender: str, others: Iterable[str]) -> Iterator[str]:
+    """Says which known names differ from the sender's in case alone."""
+    for other in others:
+        yield (
+            f"there is {name_of(other)}, which is another sender than {name_of(sender)}: names are compared byte for byte, "
+            "upper and lower case too"
+        )
+
+
+def _number(value: float) -> str:
+    text = f"{value:,.2f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
