@@ -76,6 +76,12 @@ class TopicSettings(_Section):
     """None leaves it to the broker's default.replication.factor."""
 
 
+class PolicySettings(_Section):
+    """Which set of policies is ours, where installations with other policies share the topic."""
+
+    set_name: Name = "default"
+
+
 class DetectorSettings(_Section):
     """The worker that counts and blocks. `slot` is its fixed name (a stateful set's pod, a systemd instance)."""
 
@@ -146,6 +152,7 @@ class Settings(_Section):
     kafka: KafkaSettings = KafkaSettings()
     schema_registry: RegistrySettings = RegistrySettings()
     topics: TopicSettings = TopicSettings()
+    policies: PolicySettings = PolicySettings()
     detector: DetectorSettings = DetectorSettings()
     notifier: NotifierSettings = NotifierSettings()
     smtp: SmtpSettings = SmtpSettings()
