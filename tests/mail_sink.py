@@ -3,14 +3,18 @@
 | address          | what the server does                                                        |
 |------------------|-----------------------------------------------------------------------------|
 | `450-…`          | answers RCPT with 450, any other three digits alike                          |
-| `dot-550-…`      | answers the final dot with 550, any other three digits alike                 |
+| `dot-550-…`      | answers the final dot with 550, any other three digits alike; 2xx takes the mail |
 | `grey-…`         | answers the first RCPT with 450, then takes the mail                         |
 | `slow-…`         | answers RCPT only when the test lets it                                      |
+| `late-…`         | answers DATA only when the test lets it                                      |
+| `cut-…`          | hangs up after its answer to DATA, before it has read the mail, the first time |
 | `drop-…`         | takes the mail and hangs up instead of answering the final dot, the first time |
 | `silent-…`       | takes the mail and answers the final dot only when the test lets it           |
 | anything else    | takes the mail                                                               |
 
-The script of `postmaster@…` stands in its domain.
+The script of `postmaster@…` stands in its domain. What a server does before it hears of a recipient is said to the sink
+itself: `hangs_at` names commands (`banner`, `EHLO`, `MAIL`) that are answered only when the test lets it, and `refusal` is
+what a new connection is greeted with instead of a welcome.
 """
 
 import asyncio
@@ -18,6 +22,7 @@ import email
 import re
 import ssl
 import threading
+import weakref
 from collections import Counter
 from dataclasses import dataclass
 from email.message import EmailMessage
@@ -75,8 +80,11 @@ class MailSink:
         self.port = port
         self.arrived: list[Arrived] = []
         self.connections = 0
+        self.hangs_at: set[str] = set()
+        self.refusal: str | None = None
         self.refused: Counter[str] = Counter()
         self._seen: Counter[str] = Counter()
+        self._servers: weakref.WeakSet[_Server] = weakref.WeakSet()
         self._loop = asyncio.new_event_loop()
         self._let_go = asyncio.Event()
         self._thread = threading.Thread(target=self._loop.run_forever, name="mail sink", daemon=True)
@@ -106,6 +114,30 @@ class MailSink:
 
     # -- what aiosmtpd calls -----------------------------------------------------------------------------------------
 
+    async def may_go_on(self, command: str) -> None:
+        """Returns when a command is to be answered."""
+        if command in self.hangs_at:
+            await self._let_go.wait()
+
+    async def before_data(self, server: SMTP, envelope: Envelope) -> bool:
+        """Whether DATA is to be answered as usual."""
+        for name in map(_script_of, envelope.rcpt_tos):
+            if name.startswith("late-"):
+                await self._let_go.wait()
+            if name.startswith("cut-") and not self._seen_before(name):
+                await server.push("354 go on")
+                _abort(server)
+                return False
+        return True
+
+    async def handle_MAIL(  # noqa: N802 - the name is aiosmtpd's
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, mail_options: list[str]
+    ) -> str:
+        await self.may_go_on("MAIL")
+        envelope.mail_from = address
+        envelope.mail_options.extend(mail_options)
+        return "250 OK"
+
     async def handle_RCPT(  # noqa: N802 - the name is aiosmtpd's
         self, server: SMTP, session: Session, envelope: Envelope, address: str, rcpt_options: list[str]
     ) -> str:
@@ -126,17 +158,16 @@ class MailSink:
         (recipient,) = envelope.rcpt_tos
         name = _script_of(recipient)
         scripted = _SCRIPT.match(name)
-        if scripted and scripted[1]:
+        if scripted and scripted[1] and not scripted[2].startswith("2"):
             self.refused[recipient] += 1
             return f"{scripted[2]} scripted answer to the final dot"
         assert isinstance(envelope.content, bytes)
         self.arrived.append(Arrived(envelope.mail_from or "", recipient, envelope.content, envelope.smtp_utf8))
         if name.startswith("drop-") and not self._seen_before(recipient):
-            assert isinstance(server.transport, asyncio.WriteTransport)
-            server.transport.abort()
+            _abort(server)
         if name.startswith("silent-"):
             await self._let_go.wait()
-        return "250 taken"
+        return f"{scripted[2] if scripted else 250} taken"
 
     # -- inside ------------------------------------------------------------------------------------------------------
 
@@ -152,6 +183,10 @@ class MailSink:
     async def _hang_up(self) -> None:
         self._let_go.set()
         self._server.close()
+        for server in self._servers:
+            if server.transport is not None:
+                _abort(server)
+        await asyncio.sleep(0)  # the loop closes what was aborted before it comes back here
         tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
         for task in tasks:
             task.cancel()
@@ -159,7 +194,41 @@ class MailSink:
 
     def _answer(self) -> SMTP:
         self.connections += 1
-        return SMTP(self, loop=self._loop, **self._options)
+        server = _Server(self, loop=self._loop, **self._options)
+        self._servers.add(server)
+        return server
+
+
+class _Server(SMTP):
+    """aiosmtpd's server, which asks the sink before it answers where aiosmtpd itself asks nobody."""
+
+    def __init__(self, sink: MailSink, **options: Any) -> None:
+        self._sink = sink
+        super().__init__(sink, **options)
+
+    async def _handle_client(self) -> None:
+        await self._sink.may_go_on("banner")
+        if self._sink.refusal is None:
+            await super()._handle_client()
+        else:
+            await self.push(self._sink.refusal)
+            assert self.transport is not None
+            self.transport.close()
+
+    async def smtp_EHLO(self, hostname: str) -> None:  # noqa: N802 - the name is aiosmtpd's
+        await self._sink.may_go_on("EHLO")
+        await super().smtp_EHLO(hostname)
+
+    async def smtp_DATA(self, arg: str) -> None:  # noqa: N802
+        assert self.envelope is not None
+        if await self._sink.before_data(self, self.envelope):
+            await super().smtp_DATA(arg)
+
+
+def _abort(server: SMTP) -> None:
+    """Hangs up without a word."""
+    assert isinstance(server.transport, asyncio.WriteTransport)
+    server.transport.abort()
 
 
 def _encoded(login: tuple[str, str]) -> tuple[bytes, bytes]:

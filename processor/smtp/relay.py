@@ -33,9 +33,10 @@ class Relay:
                 result = await self._sent(session, envelope)
                 if not _hung_up(result):
                     return result
-            except Broken:
-                # As `_hung_up`, without a word.
-                pass
+            except Broken as broken:
+                # Before the first answer: as `_hung_up`, without a word. After it the server has had this mail's turn.
+                if broken.outcome.phase is not Phase.MAIL:
+                    return broken.outcome
         try:
             return await self._sent(await self._opened(), envelope)
         except Broken as broken:

@@ -119,16 +119,16 @@ class Session:
             )
         options = (b"SMTPUTF8", b"BODY=8BITMIME") if envelope.smtputf8 else ()
         said = await self._command(Phase.MAIL, b"MAIL", b"FROM:" + _path(envelope.mail_from), *options)
-        if said.code != 250:
+        if not _is_consent(said):
             await self._reset()
             # A refused sender is our setting's fault, not the recipient's: mended, the mail can still go out.
             return _deferred_by(Phase.MAIL, said)
         said = await self._command(Phase.RCPT, b"RCPT", b"TO:" + _path(envelope.recipient))
-        if said.code not in (250, 251, 252):
+        if not _is_consent(said):
             await self._reset()
             return _refused(Phase.RCPT, said)
         said = await self._command(Phase.DATA, b"DATA")
-        if said.code != 354:
+        if not 300 <= said.code <= 399:
             await self._reset()
             return _refused(Phase.DATA, said)
         return await self._content(envelope.content)
@@ -143,7 +143,7 @@ class Session:
         except (SMTPException, OSError) as problem:
             self.close()
             return Unknown(f"no reply to the final dot: {_words(problem)}")
-        if said.code == 250:
+        if _is_consent(said):
             return Accepted(_reply(said))
         return _refused(Phase.FINAL_DOT, said)
 
@@ -167,6 +167,11 @@ async def _greet(client: aiosmtplib.SMTP) -> None:
         if not client.is_connected:
             raise
         await client.helo()
+
+
+def _is_consent(said: SMTPResponse) -> bool:
+    """Whether it says yes. The first digit decides: a code that is not in the book means what its class means (section 4.2.1)."""
+    return 200 <= said.code <= 299
 
 
 def _path(address: str) -> bytes:

@@ -145,6 +145,54 @@ def test_a_dead_server_is_told_as_the_connect_that_failed() -> None:
     assert "CONNECT failed" in result.reason
 
 
+@pytest.mark.parametrize(("command", "phase"), [("banner", Phase.CONNECT), ("EHLO", Phase.EHLO), ("MAIL", Phase.MAIL)])
+def test_a_server_that_is_slow_at_any_command_is_waited_for_and_one_that_is_silent_is_left(
+    sink: MailSink, command: str, phase: Phase
+) -> None:
+    sink.hangs_at = {command}
+    hurried = replace(options_for(sink), connect_timeout_s=0.2, command_timeout_s=0.2)
+    (result,) = deliver(hurried, "anna@x.example")
+    assert isinstance(result, Deferred)
+    assert (result.phase, result.reply) == (phase, None)
+    sink.let_go()
+    assert isinstance(deliver(options_for(sink), "anna@x.example")[0], Accepted)
+
+
+def test_a_server_that_is_silent_after_data_defers_since_it_has_nothing_of_the_mail(sink: MailSink) -> None:
+    (result,) = deliver(replace(options_for(sink), command_timeout_s=0.2), "late-a@x.example")
+    assert isinstance(result, Deferred)
+    assert (result.phase, result.reply) == (Phase.DATA, None)
+    assert sink.arrived == []
+
+
+def test_a_server_that_hangs_up_while_the_mail_is_written_may_have_had_its_end(sink: MailSink) -> None:
+    first, again = deliver(options_for(sink), "cut-a@x.example", "cut-a@x.example")
+    assert isinstance(first, Unknown)
+    assert isinstance(again, Accepted)
+
+
+@pytest.mark.parametrize("refusal", ["421 too many connections", "554 not here"])
+def test_a_server_that_greets_with_a_refusal_defers_whatever_its_code(sink: MailSink, refusal: str) -> None:
+    sink.refusal = refusal
+    (result,) = deliver(options_for(sink), "anna@x.example")
+    assert isinstance(result, Deferred)
+    assert (result.phase, str(result.reply)) == (Phase.CONNECT, refusal)
+
+
+def test_any_positive_reply_to_the_final_dot_is_acceptance(sink: MailSink) -> None:
+    """RFC 5321, section 4.2.1: the class of a code decides where the code itself is unknown. Else a mail would go out for days."""
+    (result,) = deliver(options_for(sink), "dot-252-a@x.example")
+    assert isinstance(result, Accepted)
+
+
+def test_a_slow_recipient_on_a_kept_connection_is_waited_for_once(sink: MailSink) -> None:
+    before, result = deliver(replace(options_for(sink), command_timeout_s=0.2), "fine@x.example", "slow-a@x.example")
+    assert isinstance(before, Accepted)
+    assert isinstance(result, Deferred)
+    assert result.phase is Phase.RCPT
+    assert sink.connections == 1
+
+
 def test_a_server_that_never_greets_is_left_in_time() -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:
         (result,) = deliver(replace(QUICK, port=mute.getsockname()[1], connect_timeout_s=0.2), "anna@school.example")
