@@ -79,6 +79,9 @@ RESTORE = _metric(
     "restore_remaining_records", Kind.GAUGE, "Changelog records still to read before a partition is ready.",
     labels=("partition",),
 )  # fmt: skip
+POLICIES_UNUSABLE = _metric(
+    "policies_unusable", Kind.COUNTER, "Versions of the policies that could not be used: the one before stays in force."
+)
 STREAM_TIME = _metric(
     "stream_time_seconds", Kind.GAUGE, "Stream time of a partition, in seconds since 1970.", labels=("partition",)
 )
@@ -104,9 +107,16 @@ REPEATED_MAILS = _metric(
     "one before a restart, may have sent them without recording it (taken_over).",
     labels=("cause",),
 )
-UNTOLD = _metric("untold_notifications", Kind.COUNTER, "Notifications that reached nobody: look at the log.")
+UNTOLD = _metric(
+    "untold_notifications",
+    Kind.COUNTER,
+    "Notifications that reached nobody, or only accounts that are blocked themselves: look at the log.",
+)
 DIGESTS_OPEN = _metric("digests_open", Kind.GAUGE, "Notifications that further accounts may still join.")
 MAILS_PENDING = _metric("mails_pending", Kind.GAUGE, "Mails, by recipient, that wait to be sent or tried again.")
+MAIL_SERVER_AWAY = _metric(
+    "mail_server_away", Kind.GAUGE, "1 while the mail server cannot be talked to and is tried with one mail at a time."
+)
 LEDGER_FAILURES = _metric(
     "notifier_commit_failures", Kind.COUNTER, "Notifier transactions that did not go through; nothing is lost by one."
 )

@@ -16,6 +16,7 @@ from processor.kafka.columns import brake_record, packed, senders_record, sender
 from processor.kafka.group import Committed
 from processor.kafka.reading import first_offsets, high_watermarks, place, read_to_end
 from processor.kafka.serde import Serde
+from processor.restrictions.life import Role
 
 FORMAT = 1
 RECORD = "ChangelogEntry"
@@ -65,6 +66,7 @@ class Head:
 
     commit: int
     next_verdict: int
+    next_commands: Mapping[Role, int]
     stream_time_ms: int
     policy_version: str
     brake: Mapping[int, int]
@@ -89,6 +91,8 @@ def entries(commit: int, chunks: Iterable[Chunk], head: Head) -> Iterable[dict[s
         "commit": commit,
         "head": {
             "next_verdict": head.next_verdict,
+            "next_command": head.next_commands[Role.ADMIN],
+            "next_support_command": head.next_commands[Role.SUPPORT],
             "stream_time": head.stream_time_ms,
             "policy_version": head.policy_version,
             "brake": brake_record(head.brake),
@@ -226,6 +230,7 @@ def _head(record: dict[str, Any]) -> Head:
     return Head(
         commit=record["commit"],
         next_verdict=head["next_verdict"],
+        next_commands={Role.ADMIN: head["next_command"], Role.SUPPORT: head["next_support_command"]},
         stream_time_ms=head["stream_time"],
         policy_version=head["policy_version"],
         brake={each["pane"]: each["count"] for each in head["brake"]},

@@ -49,11 +49,10 @@ class GroupMember:
         group: str,
         slot: str | None,
         owner: Owner,
-        partition_eof: bool,
     ) -> None:
         self.topic = topic
         self.settings = settings
-        self.client: Consumer = clients.consumer(settings, group=group, slot=slot, partition_eof=partition_eof)
+        self.client: Consumer = clients.consumer(settings, group=group, slot=slot, partition_eof=True)
         self.was_assigned = False
         self._owner = owner
         self._raised: BaseException | None = None

@@ -11,6 +11,7 @@ from processor.avro import Undecodable
 from processor.detection.changes import remembered
 from processor.detection.engine import Engine
 from processor.kafka.columns import brake_record, senders_record
+from processor.restrictions.life import Role
 from processor.verdicts.batches import Batch
 
 COMMIT = "JournalCommit"
@@ -39,6 +40,33 @@ class GapInput:
         return {"kind": "GAP", "before_offset": self.before_offset, "from_offset": self.from_offset}
 
 
+@dataclass(frozen=True, slots=True)
+class CommandInput:
+    """The record of a command topic at `offset` was taken up before the verdict of `before_offset`."""
+
+    before_offset: int
+    role: Role
+    offset: int
+
+    def to_record(self) -> dict[str, Any]:
+        kind = "COMMAND" if self.role is Role.ADMIN else "SUPPORT_COMMAND"
+        return {"kind": kind, "before_offset": self.before_offset, "command_offset": self.offset}
+
+
+@dataclass(frozen=True, slots=True)
+class ClockInput:
+    """The partition stood still: what was over at `clock_ms` was lifted before the verdict of `before_offset`."""
+
+    before_offset: int
+    clock_ms: int
+
+    def to_record(self) -> dict[str, Any]:
+        return {"kind": "CLOCK", "before_offset": self.before_offset, "clock": self.clock_ms}
+
+
+Input = PolicyInput | GapInput | CommandInput | ClockInput
+
+
 @dataclass(slots=True)
 class JournalPage:
     """Collects what the next commit's journal record has to say."""
@@ -46,7 +74,7 @@ class JournalPage:
     first_offset: int
     records: int = 0
     rejected: list[tuple[int, Undecodable]] = field(default_factory=list)
-    inputs: list[PolicyInput | GapInput] = field(default_factory=list)
+    inputs: list[Input] = field(default_factory=list)
     _values: blake3.blake3 = field(default_factory=blake3.blake3)
     _places: blake3.blake3 = field(default_factory=blake3.blake3)
 

@@ -30,7 +30,7 @@ class Membership(GroupMember):
     """A group member that gives records one by one, and remembers where it is in each partition."""
 
     def __init__(self, settings: ClientSettings, topic: str, *, group: str, slot: str | None, owner: Owner) -> None:
-        super().__init__(settings, topic, group=group, slot=slot, owner=owner, partition_eof=True)
+        super().__init__(settings, topic, group=group, slot=slot, owner=owner)
         self._next: dict[int, int] = {}
         self._ends: dict[int, int] = {}
 

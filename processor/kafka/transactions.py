@@ -40,6 +40,10 @@ _HOPELESS = frozenset(
 _FENCED = frozenset({KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.FENCED_INSTANCE_ID})
 
 
+Offset = TopicPartition
+"""An offset to commit, perhaps with metadata."""
+
+
 class TransactionFailed(Exception):
     """Nothing may be assumed of the transaction. Go back to the committed offsets and what belongs to them, and go on."""
 
@@ -91,7 +95,7 @@ class Transactions:
         self._producer = producer
         return producer
 
-    def run(self, records: Sequence[OutRecord], offsets: Sequence[TopicPartition]) -> None:
+    def run(self, records: Sequence[OutRecord], offsets: Sequence[Offset]) -> None:
         """Produce `records` and commit `offsets` (next to consume, metadata with them) as one.
 
         Raises TransactionFailed when that did not succeed or nobody knows, Fenced, TransactionImpossible.

@@ -46,7 +46,7 @@ class End:
 
 
 class VerdictConsumer(GroupMember):
-    """A group member that gives columns instead of single records."""
+    """A group member that gives columns instead of single records, and tells where a partition ends."""
 
     def poll(self, at_most: int, wait_s: float) -> list[Run | End]:
         """What has come, up to `at_most` records, waiting up to `wait_s` for the first of them.

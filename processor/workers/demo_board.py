@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 
 from processor.policies.limits import LIMITS
-from processor.restrictions.events import RestrictionEvent, SenderBlocked
+from processor.restrictions.events import Published, SenderBlocked
 from processor.telemetry import COMMIT_SECONDS, RECORDS, Metrics
 from processor.verdicts.generator import Compromised
 from processor.workers.demo_mailbox import TakenMail
@@ -121,7 +121,7 @@ class Board:
         """How many verdicts the detector has taken up."""
         return round(_value(self.metrics, RECORDS.exposed_name))
 
-    def hear(self, event: RestrictionEvent) -> None:
+    def hear(self, event: Published) -> None:
         """An event was published."""
         if not isinstance(event, SenderBlocked) or event.evidence is None:
             return

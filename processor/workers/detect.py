@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import structlog
 
 from processor.detection.engine import Engine
+from processor.kafka.changelog import RestoreFailed
 from processor.kafka.clients import ClientSettings
 from processor.kafka.errors import BrokerUnreachable
 from processor.kafka.reading import (
@@ -18,18 +19,20 @@ from processor.kafka.reading import (
 )
 from processor.kafka.registry import RegistryAway
 from processor.kafka.serde import Serde
+from processor.kafka.side_inputs import InputsMadeAnew, SideInputs, command_topics
 from processor.kafka.topics import TopicNames
 from processor.kafka.transactions import OutRecord, TransactionFailed, Transactions
 from processor.kafka.trimming import Trimmer
 from processor.kafka.verdict_consumer import End, Run, VerdictConsumer
 from processor.kafka.writers import RegisteredWriters
 from processor.policies.policy import PolicySet
-from processor.restrictions.events import RestrictionEvent
+from processor.restrictions.events import Published
 from processor.telemetry import Health, Metrics
 from processor.verdicts.batches import Decoder
 from processor.workers.finishing import Finish
 from processor.workers.partition import PartitionWork, RecordsOutOfOrder
 from processor.workers.restoring import restored_works
+from processor.workers.standstill import Standstill
 from processor.workers.telling import Teller
 
 _log = structlog.get_logger(__name__)
@@ -49,6 +52,8 @@ class DetectOptions:
     batch_size: int
     sweep_bytes: int
     once: bool
+    policy_set: str
+    """The name under which the policies are published."""
 
 
 class WrongTopics(Exception):
@@ -63,30 +68,35 @@ class DetectWorker:
         settings: ClientSettings,
         topics: TopicNames,
         serde: Serde,
-        policies: PolicySet,
+        policies: PolicySet | None,
         options: DetectOptions,
         metrics: Metrics,
         health: Health,
         should_stop: Callable[[], bool],
         *,
-        told: Callable[[RestrictionEvent], None] = lambda _: None,
+        told: Callable[[Published], None] = lambda _: None,
         monotonic: Callable[[], float] = time.monotonic,
+        now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
-        """`should_stop` ends `run` after the transaction under way. `told` hears of each event once it is published."""
+        """`policies` None: those that are published decide. `should_stop` ends `run` after the transaction under way.
+
+        `told` hears of each event once it is published. `now_ms` is the clock by which a restriction ends where nothing comes.
+        """
         self._settings = settings
         self._topics = topics
         self._serde = serde
-        self._policies = policies
+        self._policies = PolicySet() if policies is None else policies
         self._options = options
         self._teller = Teller(metrics, told)
         self._health = health
         self._monotonic = monotonic
+        self._now_ms = now_ms
         self._should_stop = should_stop
         self._works: dict[int, PartitionWork] = {}
         self._stamps_checked = False
         self._must_rewind = False
         self._commit_due_s: float | None = None
-        self._partitions = self._checked_partitions()
+        self._partitions = self._checked_partitions(with_policies=policies is None)
         self._seed = secrets.randbits(62)
         self._decoder = Decoder(RegisteredWriters(serde), self._seed)
         self._trimmer = Trimmer(settings, topics.changelog)
@@ -96,9 +106,17 @@ class DetectWorker:
             topics.verdicts,
             group=options.group,
             slot=options.slot,
-            partition_eof=options.once,
             owner=self,
         )
+        self._inputs = SideInputs(
+            settings,
+            topics,
+            serde,
+            policy_set=options.policy_set if policies is None else None,
+            should_stop=should_stop,
+            unusable=self._teller.policies_unusable,
+        )
+        self._standstill = None if options.once else Standstill(settings, topics.verdicts)
         self._transactions = Transactions(settings, self._consumer.client, slot=options.slot, group=options.group)
 
     def run(self) -> None:
@@ -120,6 +138,7 @@ class DetectWorker:
         finally:
             self._health.set_ready(False, "stopping")
             self._consumer.leave()
+            self._inputs.close()
             self._transactions.discard()
 
     def _turn(self) -> None:
@@ -127,12 +146,14 @@ class DetectWorker:
             self._rewind()
         try:
             records = 0
+            self._take_inputs()
             for each in self._consumer.poll(self._options.batch_size, self._wait_s()):
                 if isinstance(each, End):
-                    self._reached(each.partition, each.offset)
+                    self._at_end(each)
                 else:
                     self._take(each)
                     records += len(each.values)
+            self._expire_by_the_clock()
             if self._is_commit_due(is_behind=records >= self._options.batch_size):
                 self._commit()
         except TransactionFailed:
@@ -149,6 +170,40 @@ class DetectWorker:
         if self._commit_due_s is None:
             return _IDLE_WAIT_S
         return min(_IDLE_WAIT_S, max(0.0, self._commit_due_s - self._monotonic()))
+
+    def _take_inputs(self) -> None:
+        """What has come besides the verdicts applies before the next of them: the policies, then the commands."""
+        self._inputs.poll()
+        self._adopt_policies()
+        for partition, work in self._works.items():
+            work.obey(self._inputs.commands(partition), self._topics)
+        self._commit_soon()
+
+    def _adopt_policies(self) -> None:
+        newest = self._inputs.policies
+        if newest is not None and newest is not self._policies:
+            self._policies = newest
+            _log.info("policies in force", version=newest.version, policies=len(newest.policies))
+        for work in self._works.values():
+            work.adopt(self._policies)
+
+    def _at_end(self, end: End) -> None:
+        work = self._works.get(end.partition)
+        if work is not None:
+            work.end_offset = end.offset
+        self._reached(end.partition, end.offset)
+
+    def _expire_by_the_clock(self) -> None:
+        """Where nothing is left to read, nothing moves the stream time on: there a restriction ends by the clock."""
+        if self._standstill is None:
+            return
+        now_ms = self._now_ms()
+        due = [work for work in self._works.values() if work.is_over_by(now_ms)]
+        still = self._standstill.among({work.engine.partition: work.end_offset for work in due}) if due else ()
+        for work in due:
+            if work.engine.partition in still:
+                work.expire(now_ms, self._topics)
+        self._commit_soon()
 
     def _take(self, run: Run) -> None:
         work = self._works.get(run.partition)
@@ -182,7 +237,7 @@ class DetectWorker:
         records: list[OutRecord] = []
         for work in works:
             records += work.records(self._serde, self._topics)
-        offsets = [work.mark.beside(self._topics.verdicts, work.engine.partition, work.next_offset) for work in works]
+        offsets = [place for work in works for place in work.offsets(self._topics)]
         began_s = self._monotonic()
         try:
             self._transactions.run(records, offsets)
@@ -220,7 +275,7 @@ class DetectWorker:
         return {partition: self._works[partition].next_offset for partition in partitions}
 
     def _restore(self, partitions: list[int]) -> None:
-        self._works |= restored_works(
+        works = restored_works(
             self._settings,
             self._topics,
             self._serde,
@@ -230,6 +285,12 @@ class DetectWorker:
             sweep_bytes=self._options.sweep_bytes,
             should_stop=self._should_stop,
         )
+        try:
+            self._inputs.begin({partition: work.next_commands for partition, work in works.items()})
+        except InputsMadeAnew as error:
+            raise RestoreFailed(str(error)) from error
+        self._works |= works
+        self._adopt_policies()
 
     def _new_engine(self, partition: int) -> Engine:
         return Engine(self._topics.verdicts, partition, self._partitions, self._policies, self._seed)
@@ -248,6 +309,7 @@ class DetectWorker:
         for partition in partitions:
             if self._works.pop(partition, None) is not None:
                 self._teller.gone(partition)
+        self._inputs.end(partitions)
 
     def _rewind(self) -> None:
         """After a failed transaction: back to what is committed, with the state that belongs to it."""
@@ -311,14 +373,16 @@ class DetectWorker:
         except BrokerUnreachable:
             return False  # asked again in a moment
 
-    def _checked_partitions(self) -> int:
+    def _checked_partitions(self, *, with_policies: bool) -> int:
         """N. Raises WrongTopics when a topic that must have as many partitions has not, UnknownTopic, BrokerUnreachable."""
         topics = self._topics
-        others = (topics.restrictions, topics.restricted, topics.dead_letters)
-        wanted = (topics.verdicts, topics.changelog, topics.journal, *others)
-        partitions = partitions_of_each(self._settings, wanted)
+        alike = (topics.changelog, topics.journal, *command_topics(topics).values())
+        others = [topics.restrictions, topics.restricted, topics.dead_letters]
+        if with_policies:
+            others.append(topics.policies)
+        partitions = partitions_of_each(self._settings, (topics.verdicts, *alike, *others))
         count = len(partitions[topics.verdicts])
-        for topic in (topics.changelog, topics.journal):
+        for topic in alike:
             if len(partitions[topic]) != count:
                 raise WrongTopics(
                     f"{topic} has {len(partitions[topic])} partitions, but {topics.verdicts} has {count}: they must have the same "

@@ -14,7 +14,6 @@ from processor.kafka.clients import check_reachable
 from processor.kafka.reading import ReadingFailed
 from processor.kafka.registry import RegistryAway, RegistryRefused
 from processor.kafka.transactions import Fenced, TransactionImpossible
-from processor.policies.policy import PolicySet
 from processor.settings import Settings
 from processor.telemetry import Health, Metrics
 from processor.workers import policy_file
@@ -49,7 +48,7 @@ def detect_until(settings: Settings, should_stop: Callable[[], bool], *, once: b
     Raises what DetectWorker raises, PolicyFileUnusable, MetricsPortTaken.
     """
     detector = settings.detector
-    policies = PolicySet() if detector.policies is None else policy_file.load(detector.policies)
+    policies = None if detector.policies is None else policy_file.load(detector.policies)
     kafka = client_settings(settings)
     check_reachable(kafka)
     _warm_up()
@@ -60,7 +59,13 @@ def detect_until(settings: Settings, should_stop: Callable[[], bool], *, once: b
         records = serde(settings, should_stop, open_things)
         options = options_of(settings, once=once)
         worker = DetectWorker(kafka, topic_names(settings), records, policies, options, metrics, health, should_stop)
-        _log.info("detecting", version=__version__, policies=policies.version, group=options.group, slot=options.slot)
+        _log.info(
+            "detecting",
+            version=__version__,
+            policies=topic_names(settings).policies if policies is None else policies.version,
+            group=options.group,
+            slot=options.slot,
+        )
         health.set_live(True)
         worker.run()
         _log.info("stopped")
@@ -76,6 +81,7 @@ def options_of(settings: Settings, *, once: bool) -> DetectOptions:
         batch_size=detector.batch_size,
         sweep_bytes=detector.changelog_sweep_bytes,
         once=once,
+        policy_set=settings.policies.set_name,
     )
 
 

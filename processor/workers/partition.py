@@ -11,14 +11,17 @@ from processor.detection.engine import Engine
 from processor.detection.layout import GRANULE
 from processor.detection.windows import day_of
 from processor.kafka import changelog, journal
-from processor.kafka.changelog import CommitMark, Head, Restored
-from processor.kafka.journal import GapInput, JournalPage, PolicyInput
+from processor.kafka.changelog import CommitMark, Head, Restored, RestoreFailed
+from processor.kafka.journal import ClockInput, CommandInput, GapInput, JournalPage, PolicyInput
 from processor.kafka.publishing import dead_letters, event_records
 from processor.kafka.serde import Serde
+from processor.kafka.side_inputs import CommandRecord, command_offsets
 from processor.kafka.topics import TopicNames
-from processor.kafka.transactions import OutRecord
+from processor.kafka.transactions import Offset, OutRecord
 from processor.kafka.verdict_consumer import Run
-from processor.restrictions.events import RestrictionEvent
+from processor.policies.policy import BUILT_IN_VERSION, PolicySet
+from processor.restrictions.events import Position, Published
+from processor.restrictions.life import Role
 from processor.verdicts.batches import Decoder
 
 _SWEEP_SLICE = 8_192
@@ -39,11 +42,12 @@ class PartitionWork:
 
     engine: Engine
     next_offset: int
+    next_commands: dict[Role, int]
     commit: int
     changelog_start: int
     log_bytes: int
     policy_version: str | None
-    """The version that the journal names last; None before the first commit."""
+    """The version that the journal names last, or will with the next commit; None: none yet."""
     sweep_bytes: int
     """A changelog shorter than this is never swept."""
     sweep: Sweep | None = None
@@ -52,10 +56,14 @@ class PartitionWork:
     bytes_before_sweep: int = 0
     trimmed_to: int = 0
     snapshot_day: int = 0
-    events: list[RestrictionEvent] = field(default_factory=list)
+    events: list[Published] = field(default_factory=list)
     letters: list[OutRecord] = field(default_factory=list)
     reasons: dict[Undecodable, int] = field(default_factory=dict)
     page: JournalPage = field(default_factory=lambda: JournalPage(0))
+    has_commands: bool = False
+    """Whether commands were taken up since the last commit."""
+    end_offset: int = -1
+    """Where the partition ended when it was last read to its end."""
     late_before: int = 0
     """How many records were late before this page."""
 
@@ -66,6 +74,7 @@ class PartitionWork:
         work = cls(
             engine=engine,
             next_offset=next_offset,
+            next_commands=dict.fromkeys(Role, 0) if head is None else dict(head.next_commands),
             commit=0 if head is None else head.commit,
             changelog_start=restored.changelog_start,
             log_bytes=restored.log_bytes,
@@ -86,8 +95,14 @@ class PartitionWork:
 
     @property
     def has_progress(self) -> bool:
-        """Whether a commit would say anything."""
-        return self.page.records > 0 or self.next_offset != self.page.first_offset
+        """Whether a commit would say anything. A version of the policies alone is told with the next verdict or command."""
+        moved = self.page.records > 0 or self.next_offset != self.page.first_offset
+        return moved or self.has_commands or self.has_news
+
+    def is_over_by(self, clock_ms: int) -> bool:
+        """Whether a restriction is over at `clock_ms`, and nothing that has come since the partition's end is left to take up."""
+        next_expiry_ms = self.engine.next_expiry_ms
+        return next_expiry_ms is not None and next_expiry_ms <= clock_ms and self.end_offset >= self.next_offset
 
     @property
     def late(self) -> int:
@@ -110,9 +125,46 @@ class PartitionWork:
         self.page.add(batch)
         for row, reason in batch.rejected():
             self.page.rejected.append((int(run.offsets[row]), reason))
-            self.letters += dead_letters(topics, run.messages[row], reason)
-            self.reasons[reason] = self.reasons.get(reason, 0) + 1
+            self._refuse(dead_letters(topics, run.messages[row], reason), reason)
         self.next_offset = int(run.offsets[-1]) + 1
+
+    def adopt(self, policies: PolicySet) -> None:
+        """These policies decide from the next verdict on. Raises RestoreFailed when they are older than those that did."""
+        if _goes_back(self.policy_version, policies.version):
+            raise RestoreFailed(
+                f"partition {self.engine.partition} was decided on by version {self.policy_version} of the policies, but the newest "
+                f"that can be used here is {policies.version}: run the newest senderwatch; or was outbound-policies made anew? Delete "
+                "and create all topics of senderwatch together, and its groups"
+            )
+        if self.engine.policies is not policies:
+            self.engine.adopt(policies)
+        if self.policy_version != policies.version:
+            self.page.inputs.append(PolicyInput(self.next_offset, policies.version))
+            self.policy_version = policies.version
+
+    def obey(self, records: Iterable[CommandRecord], topics: TopicNames) -> None:
+        """Carry out what stands in the command topics, before the next verdict. Raises TableFull."""
+        for record in records:
+            self.has_commands = True
+            self.next_commands[record.role] = max(self.next_commands[record.role], record.position.offset + 1)
+            self.page.inputs.append(CommandInput(self.next_offset, record.role, record.position.offset))
+            if isinstance(record.command, Undecodable):
+                self._refuse(dead_letters(topics, record.message, record.command), record.command)
+                continue
+            outcome = self.engine.obey(record.command, record.role, record.at_ms, record.position, self.next_offset)
+            self.events.append(outcome)
+
+    def expire(self, clock_ms: int, topics: TopicNames) -> None:
+        """Lift what is over by the clock: the partition was read to its end and stands still."""
+        position = Position(topics.verdicts, self.engine.partition, self.next_offset)
+        lifted = self.engine.expire(clock_ms, position)
+        if lifted:
+            self.page.inputs.append(ClockInput(self.next_offset, clock_ms))
+            self.events += lifted
+
+    def _refuse(self, letters: Iterable[OutRecord], reason: Undecodable) -> None:
+        self.letters += letters
+        self.reasons[reason] = self.reasons.get(reason, 0) + 1
 
     def skip_to(self, offset: int, from_offset: int) -> None:
         """Go on at `offset`, since retention took what stood from `from_offset` on."""
@@ -136,7 +188,14 @@ class PartitionWork:
         """
         engine = self.engine
         swept = [] if self.sweep is None else list(self.sweep.slice(engine, self._slice_size()))
-        head = Head(self.commit, self.next_offset, engine.stream_time_ms, engine.policies.version, dict(engine.brake))
+        head = Head(
+            commit=self.commit,
+            next_verdict=self.next_offset,
+            next_commands=self.next_commands,
+            stream_time_ms=engine.stream_time_ms,
+            policy_version=engine.policies.version,
+            brake=dict(engine.brake),
+        )
         begins = self.sweep is not None and self.swept_from is None
         for record in changelog.entries(self.commit, [*swept, *touched(engine)], head):
             value = serde.encode(topics.changelog, changelog.RECORD, record)
@@ -158,9 +217,6 @@ class PartitionWork:
 
     def _journal_records(self, serde: Serde, topics: TopicNames) -> Iterable[OutRecord]:
         engine, partition = self.engine, self.engine.partition
-        if self.policy_version != engine.policies.version:
-            self.page.inputs.insert(0, PolicyInput(self.page.first_offset, engine.policies.version))
-            self.policy_version = engine.policies.version
         page = self.page.to_record(self.commit, self.next_offset)
         yield OutRecord(topics.journal, serde.encode(topics.journal, journal.COMMIT, page), partition=partition)
         if day_of(engine.stream_time_ms) != self.snapshot_day:
@@ -169,14 +225,16 @@ class PartitionWork:
                 value = serde.encode(topics.journal, journal.SNAPSHOT, record)
                 yield OutRecord(topics.journal, value, partition=partition)
 
-    @property
-    def mark(self) -> CommitMark:
-        """What stands beside the offset that is committed with these records."""
-        return CommitMark(self.changelog_start, self.commit)
+    def offsets(self, topics: TopicNames) -> list[Offset]:
+        """What is committed with these records: the verdicts' with its mark, and for lag displays the commands'."""
+        partition = self.engine.partition
+        mark = CommitMark(self.changelog_start, self.commit)
+        verdicts = mark.beside(topics.verdicts, partition, self.next_offset)
+        return [verdicts, *command_offsets(topics, partition, self.next_commands)]
 
     def committed(self) -> int | None:
         """The commit went through. Returns the changelog offset up to which records may be deleted now, if any."""
-        self.events, self.letters, self.reasons = [], [], {}
+        self.events, self.letters, self.reasons, self.has_commands = [], [], {}, False
         self._turn_page()
         trim = None
         if self.changelog_start > self.trimmed_to:
@@ -199,3 +257,10 @@ class PartitionWork:
     def _turn_page(self) -> None:
         self.page = JournalPage(self.next_offset)
         self.late_before = int(self.engine.table.state[0].late)
+
+
+def _goes_back(before: str | None, now: str) -> bool:
+    """Whether a version is older than one from the topic. A file's has no number: whoever gives one wants it."""
+    if before is None or not before.isdecimal():
+        return False
+    return now == BUILT_IN_VERSION or (now.isdecimal() and int(now) < int(before))

@@ -7,7 +7,7 @@ import structlog
 from processor import telemetry
 from processor.avro import Undecodable
 from processor.detection.engine import Engine
-from processor.restrictions.events import RestrictionEvent, SenderUnblocked
+from processor.restrictions.events import CommandRefused, Published, SenderAlerted, SenderBlocked, SenderUnblocked
 from processor.telemetry import Metrics
 
 _log = structlog.get_logger(__name__)
@@ -16,7 +16,7 @@ _log = structlog.get_logger(__name__)
 class Teller:
     """Tells of one worker's partitions. What was decided or refused is told once its transaction went through."""
 
-    def __init__(self, metrics: Metrics, told: Callable[[RestrictionEvent], None]) -> None:
+    def __init__(self, metrics: Metrics, told: Callable[[Published], None]) -> None:
         """`told` hears of each published event."""
         self._metrics = metrics
         self._told = told
@@ -42,13 +42,22 @@ class Teller:
     def commit_failed(self) -> None:
         self._metrics.add(telemetry.COMMIT_FAILURES)
 
-    def published(self, events: Iterable[RestrictionEvent]) -> None:
+    def published(self, events: Iterable[Published]) -> None:
         """Events are there for all to read."""
         for event in events:
             name = type(event).__name__
-            limit = "" if isinstance(event, SenderUnblocked) or event.evidence is None else event.evidence.limit_name
+            evidence = event.evidence if isinstance(event, SenderBlocked | SenderAlerted) else None
+            limit = "" if evidence is None else evidence.limit_name
+            reason = event.reason.value if isinstance(event, SenderUnblocked | CommandRefused) else None
             self._metrics.add(telemetry.DECISIONS, type=name, limit=limit)
-            _log.info(name, sender=event.sender, tenant=event.tenant_id, limit=limit or None, event_id=event.event_id)
+            _log.info(
+                name,
+                sender=event.sender,
+                tenant=event.tenant_id,
+                limit=limit or None,
+                reason=reason,
+                event_id=event.event_id,
+            )
             self._told(event)
 
     def refused(self, partition: int, reasons: Mapping[Undecodable, int]) -> None:
@@ -64,6 +73,10 @@ class Teller:
                 )
             else:
                 _log.warning("records refused", partition=partition, reason=reason.value, records=count)
+
+    def policies_unusable(self, _reason: str) -> None:
+        """A version of the policies was passed over."""
+        self._metrics.add(telemetry.POLICIES_UNUSABLE)
 
     def stands(self, engine: Engine, behind: int | None) -> None:
         """Where a partition is; `behind`: records still to come, where that is known."""

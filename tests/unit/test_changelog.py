@@ -13,6 +13,7 @@ from processor.kafka.columns import packed, unpacked
 from processor.kafka.journal import JournalPage
 from processor.kafka.serde import Serde
 from processor.policies.policy import PolicySet
+from processor.restrictions.life import Role
 from processor.verdicts.batches import Decoder
 from processor.verdicts.event import MessageVerdict
 from tests.engine_state import state_of
@@ -39,7 +40,7 @@ def test_entries_survive_the_way_through_bytes(policies: PolicySet, log: list[Me
     engine = new_engine(policies)
     feed(engine, log, [len(log)])
     serde = Serde(None)
-    head = Head(7, len(log), engine.stream_time_ms, "v1", dict(engine.brake))
+    head = Head(7, len(log), dict.fromkeys(Role, 3), engine.stream_time_ms, "v1", dict(engine.brake))
     payloads = [serde.encode(TOPIC, changelog.RECORD, record) for record in entries(7, touched(engine), head)]
     again: Engine = new_engine(policies)
     records = [serde.decode(payload)[1] for payload in payloads]

@@ -1,0 +1,202 @@
+"""What a detector decides on besides the verdicts: the commands of its partitions, and the versions of the policies.
+
+Both are followed outside the group. Before the first verdict of a partition they are read to their ends as they were at its
+assignment; after that, what has come applies before the next verdict that is taken up (design, section 2).
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+import structlog
+from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Message
+
+from processor.avro import Undecodable, UndecodableRecord
+from processor.kafka.clients import ClientSettings
+from processor.kafka.following import Follower, Partition
+from processor.kafka.policy_log import PolicyUnusable, policies_of
+from processor.kafka.reading import first_offsets, high_watermarks, place
+from processor.kafka.serde import Serde
+from processor.kafka.topics import TopicNames
+from processor.kafka.transactions import Offset
+from processor.policies.policy import PolicySet
+from processor.restrictions.commands import RECORD, Command
+from processor.restrictions.events import Position
+from processor.restrictions.life import Role
+
+_log = structlog.get_logger(__name__)
+
+_POLICIES_PARTITION = 0
+_SAY_AFTER_S = 10.0
+_PRECEDENCE = {Role.ADMIN: 0, Role.SUPPORT: 1}
+
+
+class InputsMadeAnew(Exception):
+    """A topic ends before what was already read of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommandRecord:
+    """A record of a command topic; `command` is what it says, or why it cannot be read."""
+
+    role: Role
+    at_ms: int
+    position: Position
+    command: Command | Undecodable
+    message: Message
+
+
+def command_topics(topics: TopicNames) -> dict[Role, str]:
+    """Who writes where."""
+    return {Role.ADMIN: topics.commands, Role.SUPPORT: topics.support_commands}
+
+
+def command_offsets(topics: TopicNames, partition: int, following: Mapping[Role, int]) -> list[Offset]:
+    """Where the commands of a partition go on, as offsets to commit."""
+    return [Offset(topic, partition, following[role]) for role, topic in command_topics(topics).items()]
+
+
+class SideInputs:
+    """Follows the commands of the partitions that a worker owns and, unless a file decides, the policies."""
+
+    def __init__(
+        self,
+        settings: ClientSettings,
+        topics: TopicNames,
+        serde: Serde,
+        *,
+        policy_set: str | None,
+        should_stop: Callable[[], bool],
+        unusable: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """`policy_set` None: no policies are followed. `unusable` hears why a version of the policies cannot be used."""
+        self._settings = settings
+        self._serde = serde
+        self._policy_set = policy_set
+        self._policies_topic = topics.policies
+        self._roles = {topic: role for role, topic in command_topics(topics).items()}
+        self._should_stop = should_stop
+        self._unusable = unusable
+        self._follower = Follower(settings)
+        self._waiting: dict[int, list[CommandRecord]] = defaultdict(list)
+        self._unstamped: set[str] = set()
+        self._follows_policies = False
+        self.policies: PolicySet | None = None
+        """The newest version that can be used; None: there is none yet."""
+
+    def begin(self, starts: Mapping[int, Mapping[Role, int]]) -> None:
+        """Follow the commands of these partitions from these offsets on, and read all there is up to now.
+
+        Raises InputsMadeAnew, and those of processor.kafka.reading.
+        """
+        ends = self._follow_policies()
+        for topic, role in self._roles.items():
+            own = {partition: offsets[role] for partition, offsets in starts.items()}
+            firsts = first_offsets(self._settings, topic, own)
+            high = high_watermarks(self._settings, topic, own)
+            for partition, offset in own.items():
+                self._waiting.pop(partition, None)
+                if offset > high[partition]:
+                    raise InputsMadeAnew(
+                        f"{topic}, partition {partition}, ends at offset {high[partition]}, but commands up to {offset} were "
+                        "carried out: the topic was made anew. Delete and create all topics of senderwatch together, and its groups"
+                    )
+                if offset < firsts[partition]:
+                    _log.error("retention took commands before they were read", topic=topic, partition=partition)
+            self._follower.follow({(topic, each): max(offset, firsts[each]) for each, offset in own.items()})
+            ends |= {(topic, partition): end for partition, end in high.items()}
+        for messages in self._follower.read_up_to(ends, self._should_stop, _Patience(ends).after):
+            self._take(messages)
+
+    def _follow_policies(self) -> dict[Partition, int]:
+        """The end of the policies now, which are followed from their first version on."""
+        if self._policy_set is None:
+            return {}
+        topic, partition = self._policies_topic, _POLICIES_PARTITION
+        if not self._follows_policies:
+            first = first_offsets(self._settings, topic, [partition])[partition]
+            self._follower.follow({(topic, partition): first})
+            self._follows_policies = True
+        return {(topic, partition): high_watermarks(self._settings, topic, [partition])[partition]}
+
+    def end(self, partitions: Iterable[int]) -> None:
+        """These belong to another worker now."""
+        gone = list(partitions)
+        self._follower.drop((topic, partition) for topic in self._roles for partition in gone)
+        for partition in gone:
+            self._waiting.pop(partition, None)
+
+    def poll(self) -> None:
+        """Take up what has come. Raises ReadingFailed."""
+        self._take(self._follower.poll())
+
+    def commands(self, partition: int) -> list[CommandRecord]:
+        """What has come for a partition and was not asked for yet, in the order in which it applies."""
+        waiting = self._waiting.pop(partition, [])
+        return sorted(waiting, key=lambda each: (each.at_ms, _PRECEDENCE[each.role], each.position.offset))
+
+    def close(self) -> None:
+        """End the client."""
+        self._follower.close()
+
+    def _take(self, messages: list[Message]) -> None:
+        versions = []
+        for message in messages:
+            role = self._roles.get(message.topic() or "")
+            if role is None:
+                versions.append(message)
+            else:
+                self._check_stamp(message)
+                self._waiting[place(message)[0]].append(self._command(role, message))
+        for message in reversed(versions):  # the newest that can be used; to read an older one would be in vain
+            found = self._version(message)
+            if found is not None:
+                self.policies = found
+                return
+
+    def _command(self, role: Role, message: Message) -> CommandRecord:
+        partition, offset = place(message)
+        command: Command | Undecodable
+        try:
+            name, record = self._serde.decode(message.value())
+            if name != RECORD:
+                raise UndecodableRecord(Undecodable.UNKNOWN_SCHEMA, f"{name} is not {RECORD}")
+            command = Command.from_record(record)
+        except UndecodableRecord as refused:
+            command = refused.reason
+        position = Position(message.topic() or "", partition, offset)
+        return CommandRecord(role, message.timestamp()[1], position, command, message)
+
+    def _version(self, message: Message) -> PolicySet | None:
+        _, offset = place(message)
+        key = message.key()
+        try:
+            return policies_of(self._serde, self._policy_set or "", key, message.value(), offset)
+        except PolicyUnusable as problem:
+            _log.error("a version of the policies cannot be used; the one before stays in force", reason=str(problem))
+            self._unusable(str(problem))
+            return None
+
+    def _check_stamp(self, message: Message) -> None:
+        topic = message.topic() or ""
+        if message.timestamp()[0] != TIMESTAMP_LOG_APPEND_TIME and topic not in self._unstamped:
+            self._unstamped.add(topic)
+            _log.warning(
+                "the commands' timestamps are their writers' own, who could release mail that was sent later: set "
+                "message.timestamp.type=LogAppendTime (`senderwatch topics create --fix` does)",
+                topic=topic,
+            )
+
+
+class _Patience:
+    """Says once what is waited for when it takes long."""
+
+    def __init__(self, ends: Mapping[Partition, int]) -> None:
+        self._ends = ends
+        self._said = False
+
+    def after(self, seconds: float) -> None:
+        if seconds > _SAY_AFTER_S and not self._said:
+            self._said = True
+            ends = {f"{topic}/{partition}": end for (topic, partition), end in self._ends.items()}
+            _log.info("waiting for brokers, or for open transactions to end", up_to=ends)
