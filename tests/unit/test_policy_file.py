@@ -279,18 +279,6 @@ def test_any_bytes_are_either_text_or_refused_with_a_place(content: bytes) -> No
         assert 1 <= problem.column <= len(content)
 
 
-def test_the_example_file_is_valid_and_shows_the_defaults() -> None:
-    found = load(EXAMPLE)
-    (policy,) = found.policies
-    changed = NotifySettings(fallback=("abuse@mail-operator.example",), time_zone="Europe/Amsterdam")
-    assert policy == Policy(notify=changed)
-    assert found.brake_blocks == PolicySet().brake_blocks
-    assert found.notify_for("school-2.example", "ann@school-2.example", None).recipients == (
-        "anna@school-2.example",
-        "helpdesk@provider.example",
-    )
-
-
 def test_the_documented_limits_are_those_that_there_are() -> None:
     page = (ROOT / "docs" / "policies.md").read_text("utf-8")
     documented = re.findall(r"^\| `(\w+_per_\w+)` \| ([\d.]+) \| \S", page, re.MULTILINE)

@@ -1,0 +1,174 @@
+"""What people start from: the example file says what its comments say, and the schema knows the keys that the reader knows."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given
+from ruamel.yaml import YAML
+
+from processor.policies.file import parse
+from processor.policies.policy import Action, Policy, PolicySet
+from processor.policies.problems import PolicyFileError
+from processor.policies.schema import json_schema
+from processor.policies.writing import as_yaml
+from processor.workers.policy_file import load
+from tests.json_schema import violations
+from tests.policy_strategies import documents
+from tests.processes import ROOT
+
+EXAMPLE = ROOT / "deploy" / "policies.example.yaml"
+SCHEMA = ROOT / "deploy" / "policies.schema.json"
+
+
+CASES = [
+    ("scanner@provider.example", "provider", "service accounts"),
+    ("a.visser@provider.example", "provider", "board"),
+    ("office@provider.example", "Provider", "board"),
+    ("a.visser@provider.example", "school-1.example", "schools"),
+    ("a.visser@provider.example", "other", "default"),
+    ("weekly@news.shop.example", "shop", "newsletters"),
+    ("weekly@eu.news.shop.example", "shop", "newsletters"),
+    ("j.jansen@news.shop.example", "shop", "default"),
+    ("pupil@school-3.example", "school-3.example", "schools"),
+    ("W.deGroot@school-1.example", "school-1.example", "default"),
+    ("lists@mailings.example", "customer", "large senders"),
+    ("lists@eu.mailings.example", "customer", "default"),
+    ("shop@xn--bcher-kva.example", "customer", "large senders"),
+    ("ann@example.org", "", "default"),
+]
+
+
+@pytest.fixture(scope="module")
+def example() -> PolicySet:
+    return load(EXAMPLE)
+
+
+@pytest.mark.parametrize(("sender", "tenant", "policy"), CASES)
+def test_the_example_applies_to_whom_its_comments_say(
+    example: PolicySet, sender: str, tenant: str, policy: str
+) -> None:
+    assert example.policies[example.matcher.row_of(sender, tenant)].name == policy
+
+
+def test_every_policy_of_the_example_applies_to_somebody(example: PolicySet) -> None:
+    assert {policy.name for policy in example.policies} == {policy for _, _, policy in CASES}
+
+
+def test_the_default_of_the_example_has_the_built_in_limits(example: PolicySet) -> None:
+    default, built_in = example.policies[-1], Policy()
+    assert default.limits == built_in.limits
+    assert (default.action, default.bulk_is_spam) == (built_in.action, built_in.bulk_is_spam)
+    assert default.unblocks_without_support == built_in.unblocks_without_support
+    assert example.brake_blocks == PolicySet().brake_blocks
+
+
+def test_the_example_tells_whom_it_says(example: PolicySet) -> None:
+    def told(sender: str, tenant: str) -> tuple[str, ...]:
+        return example.notify_for(tenant, sender, None).recipients
+
+    assert told("a.visser@provider.example", "provider")[0] == "security@provider.example"
+    assert told("pupil@school-2.example", "school-2.example") == ("anna@school-2.example", "helpdesk@provider.example")
+    assert told("pupil@school-3.example", "school-3.example") == ("postmaster@school-3.example",)
+    assert told("scanner@provider.example", "provider") == ("helpdesk@provider.example",)
+    board = next(policy for policy in example.policies if policy.name == "board")
+    assert board.action is Action.ALERT
+    assert board.notify.fallback == ("abuse@provider.example",)
+
+
+def test_the_example_names_its_schema_to_editors() -> None:
+    assert EXAMPLE.read_text("utf-8").startswith(f"# yaml-language-server: $schema={SCHEMA.name}\n")
+
+
+def test_the_schema_file_is_what_the_code_makes() -> None:
+    """If this fails: senderwatch policy schema > deploy/policies.schema.json."""
+    assert SCHEMA.read_text("utf-8") == f"{json.dumps(json_schema(), indent=2, ensure_ascii=False)}\n"
+
+
+def _loaded(text: str) -> Any:
+    return YAML(typ="safe", pure=True).load(text)
+
+
+def test_the_example_is_valid_by_the_schema_and_gives_every_key() -> None:
+    document = _loaded(EXAMPLE.read_text("utf-8"))
+    assert list(violations(json_schema(), document)) == []
+    assert document["default"].keys() == json_schema()["properties"]["default"]["properties"].keys()
+    assert document.keys() == json_schema()["properties"].keys()
+
+
+@given(documents)
+def test_what_the_reader_takes_the_schema_takes(document: dict[str, Any]) -> None:
+    assert list(violations(json_schema(), document)) == []
+    assert list(violations(json_schema(), _loaded(as_yaml(parse(json.dumps(document)))))) == []
+
+
+def _mappings(schema: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], set[str]]]:
+    """The path of each mapping that has known keys, and these."""
+    if "properties" in schema:
+        yield path, set(schema["properties"])
+        for key, below in schema["properties"].items():
+            yield from _mappings(below, (*path, key))
+    if "items" in schema:
+        yield from _mappings(schema["items"], (*path, "0"))
+
+
+MAPPINGS = list(_mappings(json_schema()))
+
+
+@pytest.mark.parametrize(("path", "keys"), MAPPINGS, ids=[".".join(path) for path, _ in MAPPINGS])
+def test_the_reader_knows_the_same_keys_as_the_schema(path: tuple[str, ...], keys: set[str]) -> None:
+    document: Any = {"xyzzy": 1}
+    for step in reversed(path):
+        document = [document] if step == "0" else {step: document}
+    with pytest.raises(PolicyFileError) as refused:
+        parse(json.dumps(document))
+    (told,) = re.findall(r"xyzzy: given an unknown key, expected one of (.*)", str(refused.value))
+    assert set(told.split(", ")) == keys
+
+
+def test_the_schema_has_seen_every_mapping() -> None:
+    assert len(MAPPINGS) == 9
+
+
+_POLICY = {"name": "p", "priority": 0, "conditions": {"senders": "a"}}
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        [],
+        {"default": 1},
+        {"default": {"limits": {"recipients_per_day": -1}}},
+        {"default": {"limits": {"recipients_per_day": "many"}}},
+        {"default": {"limits": {"spam_percent_per_day": 101}}},
+        {"default": {"action": "stop"}},
+        {"default": {"action": None}},
+        {"default": {"bulk_is_spam": "yes"}},
+        {"default": {"notify": {"digest_delay": "2d"}}},
+        {"default": {"notify": {"digest_delay": 86_401}}},
+        {"default": {"notify": {"language": "Dutch!"}}},
+        {"default": {"notify": {"recipients": ["ann"]}}},
+        {"default": {"spam_percent_min_messages": 0}},
+        {"default": {"conditions": {"senders": "a"}}},
+        {"policies": {"name": "p"}},
+        *({"policies": [{key: value for key, value in _POLICY.items() if key != without}]} for without in _POLICY),
+        {"policies": [{**_POLICY, "priority": 1.5}]},
+        {"policies": [{**_POLICY, "priority": True}]},
+        {"policies": [{**_POLICY, "conditions": {}}]},
+        {"policies": [{**_POLICY, "conditions": {"senders": []}}]},
+        {"policies": [{**_POLICY, "conditions": {"senders": "a", "include_subdomains": True}}]},
+        {"policies": [{**_POLICY, "exceptions": {"include_subdomains": True}}]},
+        {"policies": [{**_POLICY, "name": "x" * 101}]},
+        {"policies": [{**_POLICY, "conditions": {"sender_domains": "*.x.example"}}]},
+        {"groups": {"vips": []}},
+        {"groups": {"": "a"}},
+        {"contacts": {"school": "ann"}},
+        {"brake_blocks": 0},
+    ],
+)
+def test_what_the_schema_refuses_the_reader_refuses_too(document: Any) -> None:
+    assert list(violations(json_schema(), document))
+    with pytest.raises(PolicyFileError):
+        parse(json.dumps(document))
