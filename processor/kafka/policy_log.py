@@ -58,14 +58,25 @@ class PublishingFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class PublishedVersion:
-    """A record of our set. Where it cannot be used, `policies` is None and `unusable` says why."""
+    """A version of our set: who published it when, and what it says."""
+
+    policies: PolicySet
+    published_at_ms: int
+    published_by: str
+    comment: str | None
+
+    @property
+    def version(self) -> str:
+        return self.policies.version
+
+
+@dataclass(frozen=True, slots=True)
+class UnusableVersion:
+    """A record of our set that is no version, and why."""
 
     version: str
     published_at_ms: int
-    published_by: str | None
-    comment: str | None
-    policies: PolicySet | None
-    unusable: str | None = None
+    reason: str
 
 
 def policies_of(serde: Serde, set_name: str, key: bytes | None, value: bytes | None, offset: int) -> PolicySet | None:
@@ -80,7 +91,7 @@ def policies_of(serde: Serde, set_name: str, key: bytes | None, value: bytes | N
 
 def read_versions(
     settings: ClientSettings, topic: str, serde: Serde, set_name: str, *, should_stop: Callable[[], bool]
-) -> Iterator[PublishedVersion]:
+) -> Iterator[PublishedVersion | UnusableVersion]:
     """Every record of our set up to the end as it is now, in order, usable or not.
 
     Raises RegistryRefused, RegistryAway and those of processor.kafka.reading.
@@ -89,10 +100,10 @@ def read_versions(
         yield _version(serde, set_name, message)
 
 
-def latest_policies(
+def latest_version(
     settings: ClientSettings, topic: str, serde: Serde, set_name: str, *, should_stop: Callable[[], bool]
-) -> PolicySet | None:
-    """The policies in force: the last version that can be used, None where there is none. Raises as `read_versions`.
+) -> PublishedVersion | None:
+    """The version in force: the last that can be used, None where there is none. Raises as `read_versions`.
 
     Only what is needed is decoded; what had to be passed over is said.
     """
@@ -102,14 +113,22 @@ def latest_policies(
         offsets.append(place(last)[1])
     while offsets:
         offset = offsets.pop()
-        message = last if last is not None else _at(settings, topic, offset, should_stop)
+        message = _at(settings, topic, offset, should_stop) if last is None else last
         last = None
         version = None if message is None else _version(serde, set_name, message)
-        if version is not None and version.policies is not None:
-            return version.policies
+        if isinstance(version, PublishedVersion):
+            return version
         if version is not None:
-            _log.warning("a version of the policies cannot be used", version=version.version, reason=version.unusable)
+            _log.warning("a version of the policies cannot be used", version=version.version, reason=version.reason)
     return None
+
+
+def latest_policies(
+    settings: ClientSettings, topic: str, serde: Serde, set_name: str, *, should_stop: Callable[[], bool]
+) -> PolicySet | None:
+    """The policies of the version in force, None where there is none. Raises as `read_versions`."""
+    latest = latest_version(settings, topic, serde, set_name, should_stop=should_stop)
+    return None if latest is None else latest.policies
 
 
 def version_at(
@@ -212,18 +231,14 @@ def _at(settings: ClientSettings, topic: str, offset: int, should_stop: Callable
     )
 
 
-def _version(serde: Serde, set_name: str, message: Message) -> PublishedVersion:
+def _version(serde: Serde, set_name: str, message: Message) -> PublishedVersion | UnusableVersion:
     offset, (_, published_at_ms) = place(message)[1], message.timestamp()
-    record: dict[str, Any] = {}
-    policies, unusable = None, None
     try:
         record = _record(serde, set_name, message.value(), offset)
         policies = _policies(record, offset)
     except PolicyUnusable as error:
-        unusable = error.reason
-    return PublishedVersion(
-        str(offset), published_at_ms, record.get("published_by"), record.get("comment"), policies, unusable
-    )
+        return UnusableVersion(error.version, published_at_ms, error.reason)
+    return PublishedVersion(policies, published_at_ms, record["published_by"], record["comment"])
 
 
 def _record(serde: Serde, set_name: str, value: bytes | None, offset: int) -> dict[str, Any]:
