@@ -37,6 +37,12 @@ def notify(
             "--policies", metavar="FILE", help="Recipients, contacts, language in YAML; else postmaster@ the domain."
         ),
     ] = None,
+    templates: Annotated[
+        Path | None,
+        typer.Option(
+            "--templates", metavar="DIR", help="Templates of your own, over the built-in ones of the same name."
+        ),
+    ] = None,
     smtp_host: Annotated[
         str | None, typer.Option("--smtp-host", metavar="HOST", help="The mail server that takes the mails.")
     ] = None,
@@ -77,6 +83,7 @@ def notify(
     notifier of the TOML file.
 
     To try it without a mail server: senderwatch notify --once --outbox mails
+    To see what the mails look like: senderwatch mail preview
     """
     settings = prepare(
         config,
@@ -87,6 +94,7 @@ def notify(
         options={
             "notifier.outbox": outbox,
             "notifier.policies": policies,
+            "notifier.templates": templates,
             "notifier.sender_address": sender_address,
             "notifier.group": group,
             "notifier.slot": slot,
@@ -97,13 +105,15 @@ def notify(
         },
     )
     # With the worker come the clients of mail and the templates, for which no other command has to wait.
-    from processor.workers.notifying import FAILURES, CannotNotify, notify_until
+    from processor.workers.carriers import CannotNotify
+    from processor.workers.mail_writing import FAULTS
+    from processor.workers.notifying import FAILURES, notify_until
     from processor.workers.policy_file import PolicyFileUnusable
 
     with stop_on_signals() as stop:
         try:
             deferred = notify_until(settings, stop, once=once)
-        except (CannotNotify, PolicyFileUnusable) as error:
+        except (CannotNotify, PolicyFileUnusable, *FAULTS) as error:
             raise CommandFailed(str(error), EXIT_USAGE) from error
         except FAILURES as error:
             raise CommandFailed(str(error), EXIT_FAILED) from error

@@ -2,9 +2,10 @@
 
 import math
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
+from string import Formatter
 from typing import Any, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -25,7 +26,10 @@ class LimitWords:
 
 @dataclass(frozen=True, slots=True)
 class Language:
-    """A language's ways of writing. `moment`, `day` and `period` are patterns for `str.format`."""
+    """A language's ways of writing. `percent`, `moment`, `day` and `clock` are patterns for `str.format`.
+
+    `test_subject` and `test_notice` mark a mail that is only a test. `sender_name` None: the setting's.
+    """
 
     code: str
     decimal: str
@@ -38,10 +42,17 @@ class Language:
     months: tuple[str, ...]
     limits: Mapping[str, LimitWords]
     verdicts: Mapping[str, str]
+    test_subject: str
+    test_notice: str
+    sender_name: str | None = None
 
     @classmethod
-    def parse(cls, code: str, text: str) -> Self:
-        """The language in the TOML file `text`; BrokenLanguage when it is no TOML or something is missing."""
+    def parse(cls, code: str, text: str, place: str | None = None) -> Self:
+        """The language in the TOML file `text`; BrokenLanguage when it is no TOML or something is missing or cannot be used.
+
+        `place` is what to call the file then.
+        """
+        place = place or f"{code}/language.toml"
         try:
             table: dict[str, Any] = tomllib.loads(text)
             language = cls(
@@ -56,14 +67,41 @@ class Language:
                 months=tuple(table["months"]),
                 limits={name: LimitWords(**words) for name, words in table["limits"].items()},
                 verdicts=dict(table["verdicts"]),
+                test_subject=table["test"]["subject"],
+                test_notice=table["test"]["notice"],
+                sender_name=table.get("sender_name"),
             )
+            language._check_patterns()
         except KeyError as missing:
-            raise BrokenLanguage(f"{code}/language.toml: the key {missing} is missing") from missing
-        except (tomllib.TOMLDecodeError, TypeError, AttributeError) as problem:
-            raise BrokenLanguage(f"{code}/language.toml: {problem}") from problem
-        if len(language.weekdays) != 7 or len(language.months) != 12:
-            raise BrokenLanguage(f"{code}/language.toml: weekdays must be 7 names from Monday on, months 12")
+            raise BrokenLanguage(f"{place}: the key {missing} is missing") from missing
+        except (tomllib.TOMLDecodeError, TypeError, AttributeError, ValueError) as problem:
+            raise BrokenLanguage(f"{place}: {problem}") from problem
         return language
+
+    def _check_patterns(self) -> None:
+        """ValueError for what would only be seen when a mail is written."""
+        if len(self.weekdays) != 7 or len(self.months) != 12:
+            raise ValueError("weekdays must be 7 names from Monday on, months 12")
+        _check("percent", self.percent, {"number"})
+        _check("clock", self.clock, {"hour", "minute"})
+        _check("day", self.day, _OF_A_DAY)
+        _check("moment", self.moment, _OF_A_DAY)
+        _check("test.subject", self.test_subject, {"subject"})
+        for name, words in self.limits.items():
+            _check(f"limits.{name}.observed", words.observed, {"amount"})
+        texts = (*self.weekdays, *self.months, *self.verdicts.values(), self.decimal, self.thousands, self.test_notice)
+        if not all(isinstance(text, str) for text in (*texts, self.sender_name or "")):
+            raise ValueError("names of days, months, verdicts and the sender, separators and notices must be texts")
+
+
+_OF_A_DAY = {"weekday", "day", "month", "year", "clock", "zone"}
+
+
+def _check(name: str, pattern: str, known: Iterable[str]) -> None:
+    """Whether a pattern asks for nothing but what it gets, by name and as it is: it comes from a file."""
+    for _, asked, form, conversion in Formatter().parse(pattern):
+        if asked is not None and (asked not in known or form or conversion):
+            raise ValueError(f"{name}: {{{asked}}} is not known here; there is {', '.join(sorted(known))}")
 
 
 @dataclass(frozen=True, slots=True)

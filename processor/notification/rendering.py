@@ -2,86 +2,100 @@
 
 A language is a folder of templates: `language.toml` and, for each kind of mail, `KIND.subject.txt`, `KIND.text.txt` and
 `KIND.page.html`. Sources come as a mapping from name to text; whoever reads the files stands outside.
+
+Templates are the operator's, and what comes from outside only ever reaches them as a value. The sandbox is there for
+folders that somebody else has written, a translation above all: a template can say what it likes and reach nothing else.
 """
 
 import re
-import textwrap
-from collections.abc import Mapping, Sequence
+import traceback
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from jinja2 import DictLoader, Environment, StrictUndefined, TemplateError, select_autoescape
+from jinja2 import FunctionLoader, StrictUndefined, TemplateNotFound, TemplateSyntaxError, select_autoescape
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from processor.notification.facts import facts_of
+from processor.notification.context import MailContext, Surroundings, context_of
+from processor.notification.facts import AccountEvents
 from processor.notification.kinds import Kind
-from processor.notification.language import Language, Words, zone_of
-from processor.notification.notices import Account, Notification
-from processor.notification.sanitise import header_text, readable
+from processor.notification.language import Language
+from processor.notification.notices import Notification
+from processor.notification.sanitise import header_text
+from processor.notification.typesetting import FILTERS, paragraph
 from processor.policies.recipients import DEFAULT_LANGUAGE
-from processor.restrictions.events import RestrictionEvent, SenderAlerted
 
-DETAILED_MAX = 20
-"""Accounts with all their facts in one mail; mail programs cut a page off at about 100 kB."""
-NAMED_MAX = 480
-"""Accounts of which only the name is given, after those with details; the rest is counted."""
 SUBJECT_MAX = 200
-TITLE_NAME_MAX = 80
-LINE_WIDTH = 72
-
-_PARTS = ("subject.txt", "text.txt", "page.html")
+PARTS = ("subject.txt", "text.txt", "page.html")
 
 
 class BrokenTemplates(ValueError):
-    """A folder of templates with which no mail can be written; the text names the file and what is wrong."""
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What all mails of an installation say alike. `support` tells how to reach support; `console_url` None: no console."""
-
-    sender_address: str
-    support: str | None = None
-    console_url: str | None = None
+    """Templates with which no mail can be written; the text names file, line and what is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """What a mail says. The subject is one line, safe in a header."""
+    """What a mail says. The subject is one line, safe in a header. `sender_name` None: the language has none of its own."""
 
     language: str
     subject: str
     text: str
     html: str
+    sender_name: str | None = None
 
 
 class Templates:
-    """The templates of every language. Raises BrokenTemplates when one lacks a file or has a fault of syntax."""
+    """The templates of every language.
 
-    def __init__(self, sources: Mapping[str, str]) -> None:
-        self._environment = Environment(
-            loader=DictLoader(sources),
+    `places` says what to call a source in messages, where that is not its name. Raises BrokenTemplates or BrokenLanguage when
+    a file is missing or has a fault that can be seen without writing a mail (processor.notification.template_check sees more).
+    """
+
+    def __init__(self, sources: Mapping[str, str], places: Mapping[str, str] | None = None) -> None:
+        self._sources = sources
+        self._places = {name: (places or {}).get(name, name) for name in sources}
+        self.environment = ImmutableSandboxedEnvironment(
+            loader=FunctionLoader(self._source),
             autoescape=select_autoescape(enabled_extensions=("html",), default_for_string=True),
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._environment.filters["paragraph"] = _paragraph
-        self._environment.filters["item"] = _item
-        self._environment.filters["facts"] = _facts
+        self.environment.filters.update(FILTERS)
         codes = sorted(name.split("/")[0] for name in sources if name.endswith("/language.toml"))
-        self._languages = {code.lower(): Language.parse(code, sources[f"{code}/language.toml"]) for code in codes}
+        self._languages = {
+            code.lower(): Language.parse(
+                code, sources[f"{code}/language.toml"], place=self._places[f"{code}/language.toml"]
+            )
+            for code in codes
+        }
         if DEFAULT_LANGUAGE not in self._languages:
             raise BrokenTemplates(f"{DEFAULT_LANGUAGE}/language.toml is missing: the default language must be there")
-        for code in codes:
-            for name in (f"{code}/{kind.value}.{part}" for kind in Kind for part in _PARTS):
-                try:
-                    self._environment.get_template(name)
-                except TemplateError as problem:
-                    raise BrokenTemplates(f"template {name}: {type(problem).__name__}: {problem}") from problem
+        for name in self.entries:
+            try:
+                self.environment.get_template(name)
+            except TemplateNotFound as problem:
+                raise BrokenTemplates(f"template {name} is missing") from problem
+            except TemplateSyntaxError as problem:
+                raise BrokenTemplates(f"{problem.filename or name}:{problem.lineno}: {problem.message}") from problem
+
+    @property
+    def sources(self) -> Mapping[str, str]:
+        return self._sources
+
+    @property
+    def entries(self) -> list[str]:
+        """The templates that a mail begins with: three for each language and kind."""
+        codes = sorted(language.code for language in self._languages.values())
+        return [f"{code}/{kind.value}.{part}" for code in codes for kind in Kind for part in PARTS]
 
     @property
     def languages(self) -> list[str]:
         """The codes of the languages that there are."""
         return sorted(language.code for language in self._languages.values())
+
+    def place(self, name: str) -> str:
+        """What to call a template in a message: its file."""
+        return self._places.get(name, name)
 
     def language(self, code: str) -> Language:
         """The language of that code, else of its first part (`nl-BE`: `nl`), else the default language."""
@@ -92,85 +106,43 @@ class Templates:
         return self._languages[DEFAULT_LANGUAGE]
 
     def render(
-        self,
-        notification: Notification,
-        accounts: Sequence[tuple[Account, RestrictionEvent]],
-        surroundings: Surroundings,
+        self, notification: Notification, entries: AccountEvents, surroundings: Surroundings, *, is_test: bool = False
     ) -> Rendered:
-        """The mail of `notification` on `accounts`, at least one. BrokenTemplates: one asks for what is not there."""
+        """The mail of `notification` on `entries`, at least one. BrokenTemplates: one asks for what is not there."""
         language = self.language(notification.language)
-        accounts, overtaken = _latest(accounts), set(notification.overtaken)
-        facts = [
-            facts_of(event, account.unblocks_without_support, overtaken=account.event_id in overtaken)
-            for account, event in accounts[: DETAILED_MAX + NAMED_MAX]
-        ]
-        self_service = bool(surroundings.console_url) or notification.readers_are_staff
-        context = {
-            "words": Words(language, zone_of(notification.time_zone)),
-            "language": language.code,
-            "tenant": readable(notification.tenant_id, 80),
-            "count": len(accounts),
-            "accounts": facts[:DETAILED_MAX],
-            "named": [fact.name for fact in facts[DETAILED_MAX:]],
-            "unnamed": max(0, len(accounts) - DETAILED_MAX - NAMED_MAX),
-            "first": facts[0],
-            # The full name stands in the list of accounts; a long one must not push the facts off the first screen.
-            "title_name": header_text(facts[0].name, TITLE_NAME_MAX),
-            "probably_compromised": any(fact.exceeded is not None for fact in facts),
-            "self_service": self_service,
-            "may_lift": self_service and any(fact.unblocks_left > 0 for fact in facts),
-            "readers_are_staff": notification.readers_are_staff,
-            "console_url": surroundings.console_url,
-            "support": surroundings.support,
-            "sender_address": surroundings.sender_address,
-        }
+        context = context_of(notification, entries, surroundings, language, is_test=is_test)
         folder = f"{language.code}/{notification.kind.value}"
-        subject, text, html = (self._filled(f"{folder}.{part}", context) for part in _PARTS)
+        subject, text, html = (self._filled(f"{folder}.{part}", context) for part in PARTS)
+        if context.test_notice is not None:
+            subject = language.test_subject.format(subject=subject.strip())
+            text = f"{paragraph(context.test_notice)}\n{text}"
         return Rendered(
             language=language.code,
             subject=header_text(" ".join(subject.split()), SUBJECT_MAX),
             text=re.sub(r"\n{3,}", "\n\n", re.sub(r"[ \t]+\n", "\n", text)).strip("\n") + "\n",
             html=html.strip() + "\n",
+            sender_name=language.sender_name,
         )
 
-    def _filled(self, name: str, context: Mapping[str, object]) -> str:
+    def _source(self, name: str) -> tuple[str, str, None] | None:
+        return (self._sources[name], self._places[name], None) if name in self._sources else None
+
+    def _filled(self, name: str, context: MailContext) -> str:
         try:
-            return self._environment.get_template(name).render(context)
-        except TemplateError as problem:
-            raise BrokenTemplates(f"template {name}: {type(problem).__name__}: {problem}") from problem
+            return self.environment.get_template(name).render(context.as_mapping())
+        except Exception as problem:  # a template can raise anything: it may add a text to a number
+            raise BrokenTemplates(f"{self._where(problem, name)}: {_words(problem)}") from problem
+
+    def _where(self, problem: Exception, name: str) -> str:
+        """File and line at which a template failed: the innermost frame that is a template's."""
+        if isinstance(problem, TemplateSyntaxError):
+            return f"{problem.filename or name}:{problem.lineno}"
+        files = set(self._places.values())
+        lines = [frame for frame in traceback.extract_tb(problem.__traceback__) if frame.filename in files]
+        return f"{lines[-1].filename}:{lines[-1].lineno}" if lines else self.place(name)
 
 
-def _latest(accounts: Sequence[tuple[Account, RestrictionEvent]]) -> list[tuple[Account, RestrictionEvent]]:
-    """One entry for each account, the last; an account has an alert for each limit that it passed, and keeps them all."""
-    latest = {
-        (event.sender, account.event_id if isinstance(event, SenderAlerted) else ""): (account, event)
-        for account, event in accounts
-    }
-    return list(latest.values())
-
-
-def _paragraph(text: str) -> str:
-    """Template filter: running text as lines of at most `LINE_WIDTH`; long words are left whole."""
-    return textwrap.fill(" ".join(text.split()), LINE_WIDTH, break_long_words=False, break_on_hyphens=False) + "\n"
-
-
-def _item(text: str, mark: str) -> str:
-    """Template filter: a list item that hangs behind `mark`."""
-    return (
-        textwrap.fill(
-            " ".join(text.split()),
-            LINE_WIDTH,
-            initial_indent=mark,
-            subsequent_indent=" " * len(mark),
-            break_long_words=False,
-            break_on_hyphens=False,
-        )
-        + "\n"
-    )
-
-
-def _facts(text: str) -> str:
-    """Template filter: lines of `label | value` as indented lines with the values below each other."""
-    pairs = [line.partition("|") for line in text.splitlines() if line.strip()]
-    width = max((len(label.strip()) for label, _, _ in pairs), default=0) + 1
-    return "".join(f"    {label.strip() + ':':{width}} {value.strip()}\n" for label, _, value in pairs)
+def _words(problem: Exception) -> str:
+    if isinstance(problem, TemplateNotFound):
+        return f"there is no template {problem.name}"
+    return f"{problem}" or type(problem).__name__

@@ -68,3 +68,4 @@ RegistryUrl = Annotated[str, _matching(r"(https?|mock)://[^\s@]+", "http(s)://HO
 WebUrl = Annotated[str, _matching(r"https?://[^\s@]+", "http(s)://HOST...")]
 Address = Annotated[str, _matching(r"[^\s@<>]+@[^\s@<>]+", "a mail address, local@domain")]
 Domain = Annotated[str, _matching(r"[A-Za-z0-9.-]+", "a domain name")]
+Selector = Annotated[str, _matching(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?", "a name as in DNS, such as 's1'")]

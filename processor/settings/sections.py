@@ -13,6 +13,7 @@ from processor.settings.kinds import (
     Properties,
     RegistryUrl,
     SecretFile,
+    Selector,
     Servers,
     WebUrl,
     contents_of,
@@ -112,11 +113,27 @@ class NotifierSettings(_Section):
     support_contact: str | None = None
     operators: tuple[Address, ...] = ()
     """Who is told when the brake holds blocks back."""
+    templates: Path | None = None
+    """A folder whose files stand over the built-in templates of the same name."""
+    dkim_selector: Selector | None = None
+    dkim_key_file: Path | None = None
+    """The private key; read by the notifier alone, for other workers may not be allowed to."""
+    dkim_domain: Domain | None = None
+    """By default the domain of the sender_address."""
     max_connections: Annotated[int, Field(ge=1, le=100)] = 10
     max_connections_per_domain: Annotated[int, Field(ge=1, le=100)] = 3
     """So that a domain whose addresses answer slowly leaves room for all others."""
     shutdown_timeout_s: Annotated[float, Field(gt=0, le=300)] = 10.0
     """How long mails under way may take to end when the worker is told to."""
+
+    @model_validator(mode="after")
+    def _dkim_whole(self) -> Self:
+        if (self.dkim_selector is None) != (self.dkim_key_file is None):
+            missing = "dkim_selector" if self.dkim_selector is None else "dkim_key_file"
+            raise ValueError(f"dkim_selector and dkim_key_file go together; {missing} is not given")
+        if self.dkim_domain is not None and self.dkim_key_file is None:
+            raise ValueError("dkim_domain is given, but no dkim_selector and dkim_key_file to sign with")
+        return self
 
 
 class SmtpSettings(_Login):

@@ -5,9 +5,10 @@ from typing import Any
 from processor.avro import Undecodable, UndecodableRecord
 from processor.kafka.serde import Serde
 from processor.notification.ledger import Ledger
-from processor.notification.message import Envelope, Mail, enveloped
-from processor.notification.rendering import BrokenTemplates, Surroundings, Templates
+from processor.notification.message import Envelope
+from processor.notification.rendering import BrokenTemplates
 from processor.restrictions.events import RestrictionEvent, SenderAlerted, SenderBlocked, SenderUnblocked
+from processor.workers.mail_writing import MailWriter
 
 _EVENTS: dict[str, type[SenderBlocked | SenderUnblocked | SenderAlerted]] = {
     "SenderBlocked": SenderBlocked,
@@ -39,13 +40,11 @@ def _made(name: str, record: dict[str, Any]) -> RestrictionEvent:
 
 
 class Composer:
-    """Writes mails. The same notification gives the same bytes as long as templates and settings are the same."""
+    """Writes the mails that a ledger says are to be sent."""
 
-    def __init__(self, serde: Serde, templates: Templates, surroundings: Surroundings, *, sender_name: str) -> None:
+    def __init__(self, serde: Serde, writer: MailWriter) -> None:
         self._serde = serde
-        self._templates = templates
-        self._surroundings = surroundings
-        self._sender_name = sender_name
+        self._writer = writer
 
     def envelope(self, ledger: Ledger, notification_id: str, recipient: str) -> Envelope:
         """The mail of a notification that is being sent, for one recipient. Raises CannotCompose."""
@@ -56,19 +55,7 @@ class Composer:
                 for account in ledger.accounts(notification_id)
                 if (event := event_of(self._serde, account.payload)) is not None
             ]
-            rendered = self._templates.render(notification, accounts, self._surroundings)
+            rendered = self._writer.rendered(notification, accounts)
         except (BrokenTemplates, UndecodableRecord) as problem:
             raise CannotCompose(str(problem)) from problem
-        mail = Mail(
-            message_id=notification.message_id,
-            date_ms=notification.closed_at_ms if notification.closed_at_ms is not None else notification.closes_at_ms,
-            sender_address=self._surroundings.sender_address,
-            sender_name=self._sender_name,
-            to=notification.addressed,
-            subject=rendered.subject,
-            text=rendered.text,
-            html=rendered.html,
-            language=rendered.language,
-            references=notification.references,
-        )
-        return enveloped(mail, recipient)
+        return self._writer.envelope(notification, rendered, recipient)
