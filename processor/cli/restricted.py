@@ -58,13 +58,14 @@ def list_(
         log_level=log_level,
     )
     with opened(settings) as kafka:
-        in_force = kafka.in_force()
-    chosen = [
-        logged
-        for sender, logged in sorted(in_force.items())
-        if (tenant is None or logged.record["tenant_id"] == tenant)
-        and (domain is None or is_of_domain(sender, domain, subdomains=subdomains))
-    ]
+        restricted = kafka.restricted()
+        chosen = [
+            logged
+            for sender in restricted.names
+            if (domain is None or is_of_domain(sender, domain, subdomains=subdomains))
+            and (logged := restricted.of(sender)) is not None
+            and tenant in (None, logged.record["tenant_id"])
+        ]
     if as_json_:
         for logged in chosen:
             print(as_json(logged.as_cloudevent()))
@@ -100,13 +101,14 @@ def show(
     )
     with opened(settings) as kafka:
         history = events_about(kafka.settings, kafka.names.restrictions, kafka.serde, sender, should_stop=kafka.stop)
-        in_force = kafka.in_force()  # after the log: what is said of now is the newest
+        restricted = kafka.restricted()  # after the log: what is said of now is the newest
+        in_force = restricted.of(sender)
         known = {each.event.event_id for each in history.events if each.event is not None}
         mails = _mails(kafka, known)
     if as_json_:
-        print(history_json(sender, in_force.get(sender), history.events, mails))
+        print(history_json(sender, in_force, history.events, mails))
     else:
-        print(standing(sender, block_of(in_force.get(sender))))
+        print(standing(sender, block_of(in_force)))
         for logged in history.events:
             for line in event_lines(logged):
                 print(line)
@@ -115,8 +117,8 @@ def show(
         for mail in mails or ():
             for line in mail_lines(mail):
                 print(line)
-    if sender not in in_force and not history.events:
-        others = sorted({*history.alike, *alike(sender, in_force)})
+    if in_force is None and not history.events:
+        others = sorted({*history.alike, *alike(sender, restricted.names)})
         raise CommandFailed(
             "\n".join([f"nothing is known of {name_of(sender)}", *names_alike(sender, others)]), EXIT_FAILED
         )

@@ -12,7 +12,6 @@ from typing import Annotated
 import typer
 
 from processor.cli.common import (
-    EXIT_FAILED,
     EXIT_USAGE,
     BootstrapServers,
     CommandFailed,
@@ -28,9 +27,9 @@ from processor.cli.restricted_outcomes import Outcomes, nobody_answered
 from processor.cli.restricted_table import count, name_of, names_alike, table
 from processor.cli.times import coming_ms, duration_ms, now_ms
 from processor.kafka.command_log import CommandLog
-from processor.kafka.event_log import LoggedEvent
 from processor.kafka.reading import ReadingFailed
 from processor.kafka.registry import RegistryAway, RegistryRefused
+from processor.kafka.restricted_senders import RestrictedSenders
 from processor.policies.addresses import is_domain
 from processor.restrictions.commands import Command, CommandKind
 from processor.restrictions.events import SenderBlocked
@@ -113,12 +112,17 @@ def unblock(
         log_level=log_level,
     )
     with opened(settings) as kafka:
-        in_force = kafka.in_force()
+        restricted = kafka.restricted()
+        if domain is not None:
+            blocks = _of_domain(restricted, domain, subdomains=subdomains)
+        else:
+            blocks = [_named(restricted, sender) if sender is not None else _by_id(restricted, block_id)]
     if domain is not None:
-        blocks = _of_domain(in_force, domain, subdomains=subdomains)
         _ask(blocks, domain, yes=yes, as_json=as_json)
-    else:
-        blocks = [_the_one(in_force, sender, block_id)]
+    elif block_id not in (None, blocks[0].block_id):
+        raise CommandFailed(
+            f"the block of {name_of(blocks[0].sender)} that is in force is {blocks[0].block_id}: nothing is sent"
+        )
     commands = [
         Command(
             command_id=str(uuid.uuid4()),
@@ -215,33 +219,36 @@ def _issuer(given: str | None) -> str:
     return f"{user}@{platform.node()}"
 
 
-def _the_one(in_force: dict[str, LoggedEvent], sender: str | None, block_id: str | None) -> SenderBlocked:
-    """The block to lift, which is in force; else says what is."""
-    blocks = {name: each for name, logged in in_force.items() if (each := block_of(logged)) is not None}
-    if sender is None:
-        for each in blocks.values():
-            if each.block_id == block_id:
-                return each
-        raise CommandFailed(f"block {name_of(block_id or '')} is not in force: nothing to lift, nothing is sent")
-    found = blocks.get(sender)
-    if found is None:
-        told = [f"{name_of(sender)} is not restricted: nothing to lift, nothing is sent"]
-        raise CommandFailed("\n".join([*told, *names_alike(sender, alike(sender, blocks))]), EXIT_FAILED)
-    if block_id not in (None, found.block_id):
+def _named(restricted: RestrictedSenders, sender: str) -> SenderBlocked:
+    """The block of the sender that is in force."""
+    block = block_of(restricted.of(sender))
+    if block is not None:
+        return block
+    if sender in restricted.names:
         raise CommandFailed(
-            f"the block of {name_of(sender)} that is in force is {found.block_id}: nothing is sent", EXIT_FAILED
+            f"the restriction of {name_of(sender)} cannot be read: was it written by a newer senderwatch?"
         )
-    return found
+    told = [f"{name_of(sender)} is not restricted: nothing to lift, nothing is sent"]
+    raise CommandFailed("\n".join([*told, *names_alike(sender, alike(sender, restricted.names))]))
 
 
-def _of_domain(in_force: dict[str, LoggedEvent], domain: str, *, subdomains: bool) -> list[SenderBlocked]:
+def _by_id(restricted: RestrictedSenders, block_id: str | None) -> SenderBlocked:
+    for sender in restricted.names:
+        block = block_of(restricted.of(sender))
+        if block is not None and block.block_id == block_id:
+            return block
+    raise CommandFailed(f"block {name_of(block_id or '')} is not in force: nothing to lift, nothing is sent")
+
+
+def _of_domain(restricted: RestrictedSenders, domain: str, *, subdomains: bool) -> list[SenderBlocked]:
     blocks = [
-        each
-        for sender, logged in sorted(in_force.items())
-        if is_of_domain(sender, domain, subdomains=subdomains) and (each := block_of(logged)) is not None
+        block
+        for sender in restricted.names
+        if is_of_domain(sender, domain, subdomains=subdomains)
+        and (block := block_of(restricted.of(sender))) is not None
     ]
     if not blocks:
-        raise CommandFailed(f"nobody of {name_of(domain)} is restricted: nothing is sent", EXIT_FAILED)
+        raise CommandFailed(f"nobody of {name_of(domain)} is restricted: nothing is sent")
     return blocks
 
 

@@ -10,7 +10,7 @@ from processor.kafka.clients import ClientSettings, check_reachable
 from processor.kafka.event_log import LoggedEvent
 from processor.kafka.reading import ReadingFailed, ReadingStopped
 from processor.kafka.registry import RegistryAway, RegistryRefused
-from processor.kafka.restricted_senders import restricted_senders
+from processor.kafka.restricted_senders import RestrictedSenders, restricted_senders
 from processor.kafka.serde import Serde
 from processor.kafka.topics import TopicNames
 from processor.restrictions.events import SenderBlocked
@@ -27,8 +27,8 @@ class Kafka:
     serde: Serde
     stop: Stop
 
-    def in_force(self) -> dict[str, LoggedEvent]:
-        """The restriction of each sender who is restricted now, by sender."""
+    def restricted(self) -> RestrictedSenders:
+        """Who is restricted now. What is read of it is read while Kafka is open."""
         return restricted_senders(self.settings, self.names.restricted, self.serde, should_stop=self.stop)
 
 
@@ -43,7 +43,7 @@ def opened(settings: Settings, *, has_answered: bool = False) -> Iterator[Kafka]
         try:
             yield Kafka(kafka, topic_names(settings), serde(settings, stop, open_things), stop)
         except (ReadingStopped, RegistryAway):
-            raise CommandFailed("interrupted; nothing was sent", EXIT_INTERRUPTED) from None
+            raise CommandFailed("interrupted; nothing has changed", EXIT_INTERRUPTED) from None
         except (ReadingFailed, RegistryRefused) as error:
             raise CommandFailed(str(error), EXIT_FAILED) from None
 

@@ -75,7 +75,7 @@ class Outcomes:
     @property
     def status(self) -> int:
         """Of the process."""
-        if self._is_interrupted and self._unanswered:
+        if self._is_interrupted and (self._unanswered or self._not_sent):
             return EXIT_INTERRUPTED
         if self._unanswered:
             return EXIT_DEFERRED
