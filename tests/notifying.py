@@ -19,7 +19,7 @@ from tests.mail_sink import MailSink
 from tests.topics_io import make_topics, read_all, write_all
 from tests.waiting import wait_until
 
-SOON = Schedule(first_wait_ms=200, longest_wait_ms=400, relay_wait_ms=200)
+SOON = Schedule(first_wait_ms=200, longest_wait_ms=400, relay_wait_ms=200, probe_every_ms=200)
 
 
 @dataclass

@@ -8,6 +8,8 @@
 | Unknown               | yes                         | PENDING  | again later, possibly a second time   |
 | Unknown               | no                          | GIVEN_UP | the fallback recipients are told      |
 | PermanentlyRejected   |                             | REJECTED | the fallback recipients are told      |
+
+After any attempt the fallback recipients are told as well when the recipient is himself among the blocked accounts.
 """
 
 from dataclasses import replace
@@ -47,12 +49,8 @@ def after_attempt(delivery: Delivery, result: Result, schedule: Schedule, now_ms
     return replace(tried, next_attempt_ms=next_attempt_ms)
 
 
-def fallback_deliveries(
-    notification: Notification, failed: Delivery, known: frozenset[str], now_ms: int
-) -> list[Delivery]:
-    """Deliveries to the fallback recipients who are not addressed yet (`known`), once `failed` has failed for good."""
-    if failed.state not in (State.REJECTED, State.GIVEN_UP):
-        return []
+def fallback_deliveries(notification: Notification, known: frozenset[str], now_ms: int) -> list[Delivery]:
+    """Deliveries to the fallback recipients who are not addressed yet (`known` are)."""
     return [
         Delivery(notification.notification_id, recipient, next_attempt_ms=now_ms, is_fallback=True)
         for recipient in notification.fallback

@@ -1,4 +1,6 @@
-"""Which accounts share a mail: one kind, tenant and list of recipients, within the digest delay (design, section 7)."""
+"""Which accounts share a mail: those of one kind and tenant of whom the same people are told in the same way, within the
+digest delay (design, section 7).
+"""
 
 from dataclasses import replace
 
@@ -7,14 +9,26 @@ from processor.notification.notices import SENDER_MAX_CHARACTERS, Account, Notif
 from processor.policies.recipients import Notify
 from processor.restrictions.events import RestrictionEvent, SenderAlerted
 
-DigestKey = tuple[Kind, str, tuple[str, ...]]
+DigestKey = tuple[Kind, str, tuple[str, ...], tuple[str, ...], str, str, bool]
 REFERENCES_MAX = 20
 """Message-IDs in one References header; a thread of more is no thread."""
 
 
 def digest_key(notification: Notification) -> DigestKey:
-    """What the accounts of one mail have in common."""
-    return (notification.kind, notification.tenant_id, notification.recipients)
+    """What the accounts of one mail have in common.
+
+    Not only the recipients: where two policies tell the same people in other languages, or have other fallbacks, neither
+    may be told as the other's.
+    """
+    return (
+        notification.kind,
+        notification.tenant_id,
+        notification.recipients,
+        notification.fallback,
+        notification.language,
+        notification.time_zone,
+        notification.readers_are_staff,
+    )
 
 
 def opened(event: RestrictionEvent, notify: Notify, message_id_domain: str, now_ms: int) -> Notification:
@@ -35,6 +49,11 @@ def opened(event: RestrictionEvent, notify: Notify, message_id_domain: str, now_
         opened_at_ms=now_ms,
         closes_at_ms=now_ms + notify.digest_delay_ms,
     )
+
+
+def hastened(digest: Notification, closes_at_ms: int) -> Notification:
+    """The digest when an account joins whose policy waits less long than that of the accounts before it."""
+    return replace(digest, closes_at_ms=closes_at_ms)
 
 
 def joined(event: RestrictionEvent, payload: bytes, notify: Notify, digest: Notification, place: int) -> Account:
@@ -60,11 +79,10 @@ def closed(
 ) -> Notification:
     """The digest, ready to be sent: nobody joins any more, and the mail's date and addresses are fixed.
 
-    `blocked_senders` in lower case: a recipient who is one of them may not be the one who reads his mail, so the
-    fallback is told as well.
+    `blocked_senders` are those recipients who are themselves blocked: others may read their mail, so the fallback is
+    told as well.
     """
-    compromised = any(recipient.lower() in blocked_senders for recipient in digest.recipients)
-    everybody = digest.recipients + (digest.fallback if compromised or not digest.recipients else ())
+    everybody = digest.recipients + (digest.fallback if blocked_senders or not digest.recipients else ())
     return replace(
         digest,
         stage=Stage.SENDING,

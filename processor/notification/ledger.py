@@ -5,24 +5,16 @@ with the offsets. If that fails the whole ledger is thrown away and made anew fr
 the ledger that had recorded these entries. Time is an argument; nothing here talks to anybody.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from heapq import heappop, heappush
 from typing import Self
 
+from processor.notification.blocks import BlocksInForce
 from processor.notification.delivery import after_attempt, fallback_deliveries
-from processor.notification.digest import DigestKey, closed, digest_key, joined, opened
+from processor.notification.digest import DigestKey, closed, digest_key, hastened, joined, opened
 from processor.notification.kinds import Kind
-from processor.notification.notices import (
-    Account,
-    Change,
-    Delivery,
-    Entry,
-    Erased,
-    Notification,
-    Stage,
-    State,
-)
+from processor.notification.notices import Account, Change, Delivery, Entry, Erased, Notification, Stage, State
 from processor.notification.results import Result
 from processor.notification.schedule import DAY_MS, Schedule
 from processor.policies.recipients import Notify
@@ -56,26 +48,28 @@ class _Folder:
 
 
 class Ledger:
-    """The notifications of one partition."""
+    """The notifications of one partition. `blocked_elsewhere`: as BlocksInForce has it; it may change at any time."""
 
-    def __init__(self, rules: LedgerRules) -> None:
+    def __init__(self, rules: LedgerRules, blocked_elsewhere: Container[str] = frozenset()) -> None:
         self._rules = rules
         self._folders: dict[str, _Folder] = {}
         self._gathering: dict[DigestKey, str] = {}
         self._closing: list[tuple[int, str]] = []
         self._expiring: list[tuple[int, str]] = []
         self._told_of_block: dict[str, str] = {}
-        self._blocked: dict[str, str] = {}
+        self._blocks = BlocksInForce(blocked_elsewhere)
         self._events: set[str] = set()
 
     @classmethod
-    def restored(cls, rules: LedgerRules, entries: Iterable[Entry]) -> Self:
+    def restored(
+        cls, rules: LedgerRules, entries: Iterable[Entry], blocked_elsewhere: Container[str] = frozenset()
+    ) -> Self:
         """The ledger from what was recorded: the last entry of each key, in any order.
 
         An account or outcome whose notification is missing is left out: compaction may drop a tombstone and what it
         covers at different times.
         """
-        ledger = cls(rules)
+        ledger = cls(rules, blocked_elsewhere)
         parts: list[Account | Delivery] = []
         for entry in entries:
             if isinstance(entry, Notification):
@@ -92,7 +86,7 @@ class Ledger:
         for folder in ledger._folders.values():
             if folder.notification.kind is Kind.UNBLOCKED:
                 for account in folder.accounts.values():
-                    ledger._blocked.pop(account.block_id or "", None)
+                    ledger._blocks.ended(account.block_id or "")
         return ledger
 
     # -- what is known ------------------------------------------------------------------------------------------------
@@ -117,6 +111,19 @@ class Ledger:
                 if delivery.state is State.PENDING and folder.notification.stage is Stage.SENDING:
                     yield delivery
 
+    def is_blocked(self, recipient: str) -> bool:
+        """Whether a recipient is himself among the blocked accounts."""
+        return self._blocks.is_recipient_blocked(recipient)
+
+    def accepted(self, notification_id: str) -> list[str]:
+        """The recipients whose server took the mail over."""
+        deliveries = self._folders[notification_id].deliveries.values()
+        return [each.recipient for each in deliveries if each.state is State.ACCEPTED]
+
+    def told(self, notification_id: str) -> list[str]:
+        """Those of them who are not themselves among the blocked accounts."""
+        return [recipient for recipient in self.accepted(notification_id) if not self.is_blocked(recipient)]
+
     @property
     def gathering(self) -> int:
         """How many digests are open."""
@@ -125,7 +132,7 @@ class Ledger:
     # -- what happens -------------------------------------------------------------------------------------------------
 
     def take(self, event: RestrictionEvent, payload: bytes, notify: Notify, now_ms: int) -> list[Change]:
-        """`event` joins the open digest of its kind, tenant and recipients, or opens one.
+        """`event` joins the open digest of those who are told alike (`digest_key`), or opens one.
 
         An unblock goes to the people who got the block's mail, in their language, as long as the ledger knows it. An
         event that the ledger has already changes nothing: whoever reads the events again mails nobody again.
@@ -134,16 +141,18 @@ class Ledger:
             return []
         if isinstance(event, SenderUnblocked):
             notify = self._as_told(event, notify)
-            self._blocked.pop(event.block_id, None)
+            self._blocks.ended(event.block_id)
         fresh = opened(event, notify, self._rules.message_id_domain, now_ms)
         known = self._gathering.get(digest_key(fresh))
         if known is not None and now_ms >= self._folders[known].notification.closes_at_ms:
             # The caller closes what is due before it takes more; if not, a digest past its time still takes nobody.
             changes = self._close(self._folders[known], now_ms)
             return [*changes, *self.take(event, payload, notify, now_ms)]
-        changes = [] if known is not None else [fresh]
-        if known is None:
-            self._file(fresh)
+        changes = []
+        if known is None or fresh.closes_at_ms < self._folders[known].notification.closes_at_ms:
+            digest = fresh if known is None else hastened(self._folders[known].notification, fresh.closes_at_ms)
+            self._file(digest)
+            changes.append(digest)
         folder = self._folders[known or fresh.notification_id]
         account = joined(event, payload, notify, folder.notification, len(folder.accounts))
         self._file(account)
@@ -168,7 +177,8 @@ class Ledger:
         folder = self._folders[notification_id]
         after = after_attempt(delivery, result, self._rules.schedule, now_ms)
         changes: list[Change] = [after]
-        changes += fallback_deliveries(folder.notification, after, frozenset(folder.deliveries), now_ms)
+        if self.is_blocked(recipient) or after.state in (State.REJECTED, State.GIVEN_UP):
+            changes += fallback_deliveries(folder.notification, frozenset(folder.deliveries), now_ms)
         for change in changes:
             self._file(change)
         return [*changes, *self._finish_if_done(folder, now_ms)]
@@ -193,7 +203,7 @@ class Ledger:
             for account in folder.accounts.values():
                 if folder.notification.kind is Kind.BLOCKED and account.block_id is not None:
                     self._told_of_block.pop(account.block_id, None)
-                    self._blocked.pop(account.block_id, None)
+                    self._blocks.ended(account.block_id)
         return changes
 
     # -- inside -------------------------------------------------------------------------------------------------------
@@ -231,26 +241,23 @@ class Ledger:
         accounts = self.accounts(folder.notification.key)
         told = (self._told_of_block.get(account.block_id or "") for account in accounts)
         threads = (self._folders[block_mail].notification.message_id for block_mail in told if block_mail)
-        blocked_senders = frozenset(self._blocked.values())
         sending = closed(
             folder.notification,
-            blocked_senders=blocked_senders,
+            blocked_senders=frozenset(filter(self.is_blocked, folder.notification.recipients)),
             references=tuple(threads) if folder.notification.kind is Kind.UNBLOCKED else (),
             overtaken=tuple(
-                account.event_id
-                for account in accounts
-                if self._is_overtaken(folder.notification.kind, account, blocked_senders)
+                account.event_id for account in accounts if self._is_overtaken(folder.notification.kind, account)
             ),
             now_ms=now_ms,
         )
         self._file(sending)
         return [sending, *self._finish_if_done(folder, now_ms)]
 
-    def _is_overtaken(self, kind: Kind, account: Account, blocked_senders: frozenset[str]) -> bool:
+    def _is_overtaken(self, kind: Kind, account: Account) -> bool:
         """Whether what the mail tells of the account is no longer so."""
         if kind is Kind.BLOCKED:
-            return account.block_id not in self._blocked
-        return kind is Kind.UNBLOCKED and account.sender.lower() in blocked_senders
+            return account.block_id not in self._blocks
+        return kind is Kind.UNBLOCKED and self._blocks.is_sender_blocked(account.sender)
 
     def _finish_if_done(self, folder: _Folder, now_ms: int) -> list[Change]:
         if any(delivery.state is State.PENDING for delivery in folder.deliveries.values()):
@@ -267,16 +274,18 @@ class Ledger:
     def _remember_block(self, notification: Notification, account: Account) -> None:
         if notification.kind is Kind.BLOCKED and account.block_id is not None:
             self._told_of_block[account.block_id] = notification.notification_id
-            self._blocked[account.block_id] = account.sender.lower()
+            self._blocks.began(account.block_id, account.sender)
 
     def _as_told(self, event: SenderUnblocked, notify: Notify) -> Notify:
         told = self._told_of_block.get(event.block_id)
         if told is None:
             return notify
-        block = self._folders[told].notification
+        folder = self._folders[told]
+        block = folder.notification
         return replace(
             notify,
-            recipients=block.recipients,
+            # The fallback who was told of the block waits to hear of its end like everybody else.
+            recipients=block.recipients + tuple(filter(folder.deliveries.__contains__, block.fallback)),
             fallback=block.fallback,
             language=block.language,
             time_zone=block.time_zone,

@@ -15,13 +15,15 @@ class Schedule:
     """The waits between attempts, all in milliseconds.
 
     The wait doubles from `first_wait_ms` up to `longest_wait_ms`, or only up to `relay_wait_ms` when it was our own
-    mail server that could not be talked to: once it is back, nobody should wait two hours for his mail.
+    mail server that could not be talked to: once it is back, nobody should wait two hours for his mail. While it is away,
+    `probe_every_ms` is how often any mail at all is tried.
     """
 
     first_wait_ms: int = MINUTE_MS
     longest_wait_ms: int = 2 * HOUR_MS
     relay_wait_ms: int = 5 * MINUTE_MS
     give_up_after_ms: int = 3 * DAY_MS
+    probe_every_ms: int = 10_000
 
     def next_attempt_ms(
         self, *, first_attempt_ms: int, now_ms: int, attempts: int, phase: Phase, seed: str

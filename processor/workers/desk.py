@@ -14,10 +14,20 @@ from processor.notification.ledger import Ledger
 from processor.notification.message import Envelope
 from processor.notification.notices import Change, Delivery, Notification, Stage, State
 from processor.notification.outgoing import Errand, Outgoing
+from processor.notification.reachability import News, Reachability
 from processor.notification.results import Accepted, Deferred, PermanentlyRejected, Phase, Result
 from processor.policies.recipients import Notify
 from processor.restrictions.events import RestrictionEvent
-from processor.telemetry import DIGESTS_OPEN, MAILS, MAILS_PENDING, REPEATED_MAILS, UNTOLD, Metrics
+from processor.telemetry import (
+    DIGESTS_OPEN,
+    MAIL_SERVER_AWAY,
+    MAILS,
+    MAILS_PENDING,
+    REPEATED_MAILS,
+    UNTOLD,
+    Metrics,
+)
+from processor.workers import mail_log
 from processor.workers.composing import CannotCompose
 from processor.workers.postman import Outcome
 
@@ -36,8 +46,9 @@ class TakenUp:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What has been applied to the ledgers and is to be recorded; the outcomes from which some of it follows."""
+    """What has been applied to the ledgers at a time and is to be recorded; the outcomes from which some of it follows."""
 
+    now_ms: int
     changes: list[tuple[int, Change]] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
 
@@ -57,12 +68,22 @@ class Writer(Protocol):
 
 
 class Desk:
-    """The notifier without Kafka. `once`: each mail is tried once, whatever its schedule."""
+    """The notifier without Kafka. `once`: each mail is tried once, whatever its schedule, while the mail server answers."""
 
-    def __init__(self, composer: Writer, postman: Sender, outgoing: Outgoing, metrics: Metrics, *, once: bool) -> None:
+    def __init__(
+        self,
+        composer: Writer,
+        postman: Sender,
+        outgoing: Outgoing,
+        reachability: Reachability,
+        metrics: Metrics,
+        *,
+        once: bool,
+    ) -> None:
         self._composer = composer
         self._postman = postman
         self._outgoing = outgoing
+        self._reachability = reachability
         self._metrics = metrics
         self._once = once
         self._ledgers: dict[int, Ledger] = {}
@@ -114,7 +135,7 @@ class Desk:
 
     def work(self, events: Iterable[TakenUp], now_ms: int, *, close_all: bool = False, wait_s: float = 0.0) -> Work:
         """Takes events up, closes digests, files outcomes, erases what is old. Every change is applied on return."""
-        work = Work(outcomes=[*self._kept, *self._postman.outcomes(wait_s)])
+        work = Work(now_ms, outcomes=[*self._kept, *self._postman.outcomes(wait_s)])
         self._kept = []
         for partition, ledger in self._ledgers.items():
             work.changes.extend((partition, change) for change in ledger.close_due(now_ms))
@@ -138,6 +159,10 @@ class Desk:
         for errand, result in work.outcomes:
             self._outgoing.done(errand)
             self._metrics.add(MAILS, outcome=_name(result))
+            news = self._reachability.heard(result, work.now_ms)
+            mail_log.mail_server(news, result)
+            if news is News.AWAY and self._once:
+                self._leave_the_rest()
         for partition, change in work.changes:
             if isinstance(change, Delivery):
                 self._told(partition, change)
@@ -149,14 +174,15 @@ class Desk:
                 self._finished(partition, change)
         self._metrics.set(DIGESTS_OPEN, sum(ledger.gathering for ledger in self._ledgers.values()))
         self._metrics.set(MAILS_PENDING, len(self._outgoing))
+        self._metrics.set(MAIL_SERVER_AWAY, self._reachability.is_away)
 
     def has_due(self, now_ms: int) -> bool:
         """Whether `start_due` may want to send something."""
-        return self._outgoing.is_due(now_ms)
+        return self._reachability.room(now_ms) > 0 and self._outgoing.is_due(now_ms)
 
     def start_due(self, now_ms: int) -> None:
         """Sends what is due and for what there is room."""
-        for errand in self._outgoing.start(now_ms):
+        for errand in self._outgoing.start(now_ms, self._reachability.room(now_ms)):
             delivery = self._due(errand, now_ms)
             if delivery is None:
                 self._outgoing.done(errand)
@@ -181,11 +207,7 @@ class Desk:
             ledger = self._ledgers.get(errand.partition)
             if ledger is None:
                 if isinstance(result, Accepted):
-                    _log.warning(
-                        "a mail was accepted, but its partition is lost: its new owner may send it once more",
-                        notification=errand.notification_id,
-                        recipient=errand.recipient,
-                    )
+                    mail_log.accepted_but_lost(errand)
             elif result is not None:
                 for change in ledger.attempted(errand.notification_id, errand.recipient, result, now_ms):
                     yield errand.partition, change
@@ -205,8 +227,13 @@ class Desk:
             return
         if not self._once:
             self._outgoing.schedule(errand, delivery.next_attempt_ms)
-        elif errand not in self._tried:
+        elif errand not in self._tried and not self._reachability.is_away:
             self._outgoing.schedule(errand, 0)
+
+    def _leave_the_rest(self) -> None:
+        """With `once`: nobody waits for a mail server that is away; what was not tried stays as it is recorded."""
+        for partition in self._ledgers:
+            self._outgoing.forget(partition)
 
     def _deliveries(self, partition: int, notification: Notification) -> Iterator[Delivery]:
         for recipient in notification.addressed:
@@ -215,54 +242,24 @@ class Desk:
                 yield delivery
 
     def _count_repeat(self, errand: Errand, delivery: Delivery) -> None:
-        if delivery.unanswered:
-            self._metrics.add(REPEATED_MAILS, cause="no_reply")
-        elif errand in self._maybe_sent:
-            self._metrics.add(REPEATED_MAILS, cause="taken_over")
+        cause = "no_reply" if delivery.unanswered else "taken_over" if errand in self._maybe_sent else None
         self._maybe_sent.discard(errand)
+        if cause is not None:
+            self._metrics.add(REPEATED_MAILS, cause=cause)
+            mail_log.sent_again(errand, cause)
 
     def _told(self, partition: int, delivery: Delivery) -> None:
-        """Says in the log how an attempt ended."""
-        if not delivery.attempts:
-            return
-        notification = self._ledgers[partition].notification(delivery.notification_id)
-        log = _log.bind(
-            kind=notification.kind.value,
-            tenant=notification.tenant_id,
-            recipient=delivery.recipient,
-            notification=delivery.notification_id,
-            attempts=delivery.attempts,
-            reply=delivery.reply,
-        )
-        match delivery.state:
-            case State.ACCEPTED:
-                log.info("mail accepted")
-            case State.PENDING:
-                log.warning("mail deferred", phase=delivery.phase, next_attempt_ms=delivery.next_attempt_ms)
-            case State.REJECTED:
-                log.error("mail rejected for good", phase=delivery.phase, fallback=notification.fallback)
-            case State.GIVEN_UP:
-                self._metrics.add(MAILS, outcome="given_up")
-                log.error("mail given up after three days", phase=delivery.phase, fallback=notification.fallback)
+        """Says how an attempt ended; nothing of a fallback's delivery that has only just been added."""
+        if delivery.attempts:
+            mail_log.attempt_ended(self._ledgers[partition], delivery)
+        if delivery.state is State.GIVEN_UP:
+            self._metrics.add(MAILS, outcome="given_up")
 
     def _finished(self, partition: int, notification: Notification) -> None:
-        deliveries = list(self._deliveries(partition, notification))
-        deliveries += [
-            delivery
-            for recipient in notification.fallback
-            if (delivery := self._ledgers[partition].delivery(notification.notification_id, recipient)) is not None
-        ]
-        if any(delivery.state is State.ACCEPTED for delivery in deliveries):
-            return
-        self._metrics.add(UNTOLD)
-        _log.error(
-            "nobody could be told: name recipients or contacts in the policies, or mend their addresses",
-            kind=notification.kind.value,
-            tenant=notification.tenant_id,
-            recipients=notification.recipients,
-            fallback=notification.fallback,
-            notification=notification.notification_id,
-        )
+        ledger = self._ledgers[partition]
+        if not ledger.told(notification.notification_id):
+            self._metrics.add(UNTOLD)
+            mail_log.nobody_told(notification, ledger.accepted(notification.notification_id))
 
 
 def _name(result: Result | None) -> str:

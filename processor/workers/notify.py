@@ -7,8 +7,9 @@ outcomes that were not recorded yet are kept and filed again, so that a failure 
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
+from typing import Protocol
 
 import structlog
 
@@ -19,12 +20,13 @@ from processor.kafka.membership import Membership, Record
 from processor.kafka.reading import ReadingStopped
 from processor.kafka.serde import Serde
 from processor.kafka.transactions import TransactionFailed, Transactions
-from processor.notification.kinds import Kind, kind_of
+from processor.notification.kinds import kind_of
 from processor.notification.ledger import Ledger, LedgerRules
 from processor.notification.notices import Change
-from processor.policies.recipients import Notify, NotifyFor
+from processor.policies.recipients import Notify
 from processor.restrictions.events import RestrictionEvent
 from processor.telemetry import LEDGER_FAILURES, NOTIFIED_EVENTS, Health, Metrics
+from processor.workers.audience import Audience
 from processor.workers.composing import event_of
 from processor.workers.desk import Desk, TakenUp
 
@@ -39,12 +41,20 @@ _LEASE_S = 3.0
 
 @dataclass(frozen=True, slots=True)
 class NotifierRules:
-    """`once`: up to the ends as they are at the start, every mail one try. `operators`: who is told of the brake."""
+    """`once`: up to the ends as they are at the start, every mail one try."""
 
     ledger: LedgerRules
-    operators: Notify
     once: bool = False
     shutdown_timeout_s: float = 10.0
+
+
+class Inputs(Protocol):
+    """What is followed beside the events. `restricted`: whose mailbox is blocked now, of all tenants."""
+
+    @property
+    def restricted(self) -> Container[str]: ...
+    def begin(self) -> None: ...
+    def poll(self) -> None: ...
 
 
 class Notifier:
@@ -59,7 +69,8 @@ class Notifier:
         ledger_topic: LedgerTopic,
         membership: Callable[["Notifier"], Membership],
         transactions: Callable[[Membership], Transactions],
-        notify_for: NotifyFor,
+        inputs: Inputs,
+        audience: Audience,
         metrics: Metrics,
         health: Health,
         should_stop: Callable[[], bool],
@@ -69,7 +80,8 @@ class Notifier:
         self._desk = desk
         self._serde = serde
         self._ledger_topic = ledger_topic
-        self._notify_for = notify_for
+        self._inputs = inputs
+        self._audience = audience
         self._metrics = metrics
         self._health = health
         self._should_stop = should_stop
@@ -88,6 +100,7 @@ class Notifier:
         Raises Fenced, TransactionImpossible, ReadingFailed, BrokerUnreachable, RegistryRefused: none of them passes by itself.
         """
         try:
+            self._patiently(self._inputs.begin)
             self._patiently(self._transactions.start)
             self._membership.join()
             while not self._should_stop():
@@ -136,8 +149,10 @@ class Notifier:
     # -- one round ----------------------------------------------------------------------------------------------------
 
     def _step(self, records: list[Record]) -> None:
+        self._inputs.poll()
+        events = self._taken_up(records)
         now_ms = self._now_ms()
-        work = self._desk.work(self._taken_up(records), now_ms, close_all=self._closes_all)
+        work = self._desk.work(events, now_ms, close_all=self._closes_all)
         touched = {record.partition for record in records} | {partition for partition, _ in work.changes}
         if touched and not self._commit(work.changes, touched):
             self._desk.put_back(work)
@@ -154,28 +169,35 @@ class Notifier:
     def _closes_all(self) -> bool:
         return self._rules.once and self._membership.was_assigned and self._at_end
 
-    def _taken_up(self, records: Iterable[Record]) -> Iterator[TakenUp]:
+    def _taken_up(self, records: Iterable[Record]) -> list[TakenUp]:
+        taken = []
         for record in records:
-            try:
-                event = event_of(self._serde, record.value)
-            except UndecodableRecord as problem:
-                self._metrics.add(NOTIFIED_EVENTS, kind="unreadable")
-                _log.exception(
-                    "an event cannot be read; nobody is told of it",
-                    partition=record.partition,
-                    offset=record.offset,
-                    reason=str(problem),
-                )
-                continue
-            self._metrics.add(NOTIFIED_EVENTS, kind=kind_of(event).value if event else "skipped")
+            event = self._event(record)
             if event is not None and record.value is not None:
-                yield TakenUp(record.partition, event, record.value, self._whom_to_tell(event))
+                taken.append(TakenUp(record.partition, event, record.value, self._whom_to_tell(event)))
+        return taken
+
+    def _event(self, record: Record) -> RestrictionEvent | None:
+        """The event in a record; None for one that nobody is told of, or that cannot be read."""
+        try:
+            event = event_of(self._serde, record.value)
+        except UndecodableRecord as problem:
+            self._metrics.add(NOTIFIED_EVENTS, kind="unreadable")
+            _log.exception(
+                "an event cannot be read; nobody is told of it",
+                partition=record.partition,
+                offset=record.offset,
+                reason=str(problem),
+            )
+            return None
+        self._metrics.add(NOTIFIED_EVENTS, kind=kind_of(event).value if event else "skipped")
+        return event
 
     def _whom_to_tell(self, event: RestrictionEvent) -> Notify:
-        if kind_of(event) is Kind.BRAKE:
-            return self._rules.operators
-        evidence = getattr(event, "evidence", None)
-        return self._notify_for(event.tenant_id, event.sender, evidence.policy if evidence else None)
+        """Waits where nobody knows, for the broker that has the policies or the registry: nobody is told by a guess."""
+        found: list[Notify] = []
+        self._patiently(lambda: found.append(self._audience.of(event)))
+        return found[0]
 
     def _finish(self, partitions: list[int]) -> None:
         """Waits a while for what is under way of these partitions, breaks the rest off, and records how each ended."""
@@ -239,7 +261,9 @@ class Notifier:
         if self._rules.once:
             self._ends = self._membership.ends(partitions) | self._ends
         for partition, entries in self._ledger_topic.read(partitions, self._should_stop).items():
-            self._desk.open(partition, Ledger.restored(self._rules.ledger, entries), self._now_ms())
+            self._desk.open(
+                partition, Ledger.restored(self._rules.ledger, entries, self._inputs.restricted), self._now_ms()
+            )
         return starts
 
     def _patiently(self, call: Callable[[], None]) -> None:

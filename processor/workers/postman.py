@@ -84,7 +84,7 @@ class Postman:
             pass  # asked for by `_cancel`, which waits for the outcome below
         except Exception as fault:  # noqa: BLE001 - a fault of ours costs an attempt, never the mail or the thread
             _log.exception("a delivery failed in an unexpected way", recipient=errand.recipient)
-            result = Deferred(Phase.CONNECT, f"unexpected: {fault!r}")
+            result = Deferred(Phase.RENDER, f"unexpected: {fault!r}")
         finally:
             del self._tasks[errand]
             self._outcomes.put((errand, result))

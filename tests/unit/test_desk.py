@@ -3,10 +3,13 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+from structlog.testing import capture_logs
+
 from processor.notification.ledger import Ledger, LedgerRules
 from processor.notification.message import Envelope
-from processor.notification.notices import Entry, Erased
+from processor.notification.notices import Delivery, Entry, Erased
 from processor.notification.outgoing import Errand, Outgoing
+from processor.notification.reachability import Reachability
 from processor.notification.results import Accepted, Deferred, PermanentlyRejected, Phase, Reply, Result, Unknown
 from processor.notification.schedule import DAY_MS
 from processor.policies.recipients import Notify
@@ -22,6 +25,7 @@ ACCEPTED = Accepted(Reply(250, "queued"))
 LATER = Deferred(Phase.RCPT, "greylisted", Reply(450, "greylisted"))
 REFUSED = PermanentlyRejected(Phase.RCPT, "unknown", Reply(550, "unknown"))
 UNANSWERED = Unknown("connection lost")
+NO_SERVER = Deferred(Phase.CONNECT, "CONNECT failed: refused")
 NOTIFY = Notify(("a@x.example", "b@y.example"), fallback=("f@z.example",))
 
 
@@ -72,13 +76,15 @@ class Office:
         self.postman = FakePostman()
         self.composer = FakeComposer()
         self.outgoing = Outgoing(most=10, most_per_domain=10)
-        self.desk = Desk(self.composer, self.postman, self.outgoing, self.metrics, once=once)
+        self.reachability = Reachability(most=10, probe_every_ms=10_000)
+        self.desk = Desk(self.composer, self.postman, self.outgoing, self.reachability, self.metrics, once=once)
         self.topic: dict[str, Entry] = {}
+        self.notify = NOTIFY
         self.now_ms = NOW_MS
         self.desk.open(0, Ledger(RULES), self.now_ms)
 
     def work(self, *events: RestrictionEvent, close_all: bool = False) -> Work:
-        taken = [TakenUp(0, event, b"payload", NOTIFY) for event in events]
+        taken = [TakenUp(0, event, b"payload", self.notify) for event in events]
         return self.desk.work(taken, self.now_ms, close_all=close_all)
 
     def record(self, work: Work) -> None:
@@ -260,6 +266,102 @@ def test_a_notification_that_reaches_nobody_is_shown() -> None:
         office.round()
     assert office.postman.sent == ["a@x.example", "b@y.example", "f@z.example"]
     assert office.counted("untold_notifications_total") == 1
+
+
+def test_a_mail_that_only_blocked_accounts_got_has_told_nobody() -> None:
+    office = Office()
+    office.notify = Notify(("anna@school.example",), fallback=("f@z.example",))
+    with capture_logs() as logs:
+        office.round(blocked("anna@school.example"), close_all=True)
+        assert office.postman.sent == ["anna@school.example", "f@z.example"]
+        office.postman.end_all(lambda recipient: ACCEPTED if recipient.startswith("anna") else REFUSED)
+        office.round()
+    assert office.counted("untold_notifications_total") == 1
+    told = next(line for line in logs if line["event"].startswith("nobody could be told"))
+    assert told["told_only_blocked_accounts"] == ["anna@school.example"]
+
+
+def test_that_a_recipient_is_blocked_and_the_policy_has_no_fallback_is_said() -> None:
+    office = Office()
+    office.notify = Notify(("anna@school.example", "b@y.example"))
+    with capture_logs() as logs:
+        office.round(blocked("anna@school.example"), close_all=True)
+        office.postman.end_all(lambda _: ACCEPTED)
+        office.round()
+    (said,) = (line for line in logs if "blocked account himself" in line["event"])
+    assert (said["recipient"], said["fallback"]) == ("anna@school.example", "none: name one in the policy")
+    assert office.counted("untold_notifications_total") == 0, "the other one is told"
+
+
+def test_one_who_is_blocked_while_his_mail_is_under_way_brings_the_fallback_in_before_he_has_it() -> None:
+    """In one transaction with the outcome: whoever takes over after a crash knows both or neither."""
+    office = Office()
+    office.round(blocked("one@s.example"), close_all=True)
+    office.postman.end_all(lambda _: ACCEPTED)
+    work = office.work(blocked("a@x.example"))
+    recipients = [change.recipient for _, change in work.changes if isinstance(change, Delivery)]
+    assert recipients == ["a@x.example", "f@z.example", "b@y.example"]
+    office.record(work)
+    office.desk.start_due(office.now_ms)
+    assert office.postman.sent == ["a@x.example", "b@y.example", "f@z.example"]
+
+
+# -- a mail server that is away ----------------------------------------------------------------------------------------
+
+
+def many_mails(office: Office, count: int) -> None:
+    office.notify = Notify(("a@x.example",))
+    office.round(*(blocked(f"u{number}@s.example", tenant=f"t{number}") for number in range(count)), close_all=True)
+
+
+def test_a_mail_server_that_is_away_for_an_hour_is_asked_with_one_mail_at_a_time_and_then_gets_them_all() -> None:
+    office = Office()
+    many_mails(office, 500)
+    for _ in range(3600):
+        office.postman.end_all(lambda _: NO_SERVER)
+        office.now_ms += 1_000
+        office.round()
+    tried = len(office.postman.sent)
+    assert tried <= 10 + 3600 / 10 + 1
+    assert office.counted("mail_server_away") == 1
+    rounds = 0
+    while office.counted("mails_total", outcome="accepted") < 500:
+        office.postman.end_all(lambda _: ACCEPTED)
+        office.now_ms += 1_000
+        office.round()
+        rounds += 1
+    assert rounds <= 5 * 60 + 10, "those that were tried last wait for five minutes at most"
+    assert len(office.postman.sent) == tried + 500
+    assert office.counted("mail_server_away") == 0
+    assert office.counted("repeated_mails_total", cause="no_reply") == 0
+
+
+def test_that_the_mail_server_is_away_and_back_is_said_once() -> None:
+    office = Office()
+    with capture_logs() as logs:
+        many_mails(office, 100)
+        for result in (NO_SERVER, NO_SERVER, ACCEPTED, ACCEPTED):
+            office.postman.end_all(lambda _, result=result: result)  # type: ignore[misc]
+            office.now_ms += 10_000
+            office.round()
+    said = [(line["event"], line["log_level"]) for line in logs if "mail server" in line["event"]]
+    assert said == [
+        ("the mail server cannot be talked to: trying it with one mail at a time", "error"),
+        ("the mail server answers again", "info"),
+    ]
+
+
+def test_with_once_nobody_waits_for_a_mail_server_that_is_away() -> None:
+    office = Office(once=True)
+    many_mails(office, 100)
+    office.postman.end_all(lambda _: NO_SERVER)
+    office.round()
+    assert len(office.postman.sent) == 10
+    assert office.desk.idle
+    assert office.desk.deferred == 100
+
+
+# -- in the end --------------------------------------------------------------------------------------------------------
 
 
 def test_everything_is_forgotten_after_ninety_days() -> None:

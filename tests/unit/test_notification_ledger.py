@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -68,7 +69,9 @@ events = st.one_of(
     st.builds(lambda sender, tenant: unblocked(blocked(sender, tenant=tenant)), senders, tenants),
     st.builds(alerted, senders, tenant=tenants),
 )
-notifies = st.sampled_from([NOTIFY, replace(NOTIFY, recipients=("other@x.example",))])
+notifies = st.sampled_from(
+    [NOTIFY, replace(NOTIFY, recipients=("other@x.example",)), replace(NOTIFY, digest_delay_ms=20_000)]
+)
 
 
 @given(st.lists(st.tuples(times_ms, events, notifies), max_size=40))
@@ -163,9 +166,66 @@ def test_one_blocked_in_an_earlier_mail_counts_until_he_is_unblocked() -> None:
     assert second.addressed == ("a@x.example", "b@x.example", "f@y.example")
     ledger.take(unblocked(block), b"", NOTIFY, NOW_MS + 300_000)
     ledger.take(blocked("d@x.example"), b"", NOTIFY, NOW_MS + 300_000)
-    assert {each.addressed for each in notifications(ledger.close_due(NOW_MS + 400_000))} == {
-        ("a@x.example", "b@x.example")
-    }
+    addressed = {each.kind: each.addressed for each in notifications(ledger.close_due(NOW_MS + 400_000))}
+    assert addressed[Kind.BLOCKED] == ("a@x.example", "b@x.example")
+    assert addressed[Kind.UNBLOCKED] == ("a@x.example", "b@x.example", "f@y.example"), "he was told of the block"
+
+
+@pytest.mark.parametrize("sender", ["A@X.Example", "a+lists@x.example", "a@bücher.example", "a@xn--bcher-kva.example"])
+def test_it_is_the_mailbox_that_counts_however_its_address_is_written(sender: str) -> None:
+    recipient = "a+abuse@x.example" if "x.example" in sender.lower() else "a@Bücher.example"
+    _, notification = sent_off(blocked(sender), notify=replace(NOTIFY, recipients=(recipient,)))
+    assert notification.addressed == (recipient, "f@y.example")
+
+
+def test_a_recipient_who_is_blocked_in_another_partition_counts_too() -> None:
+    elsewhere: set[str] = set()
+    ledger = Ledger(RULES, elsewhere)
+    ledger.take(blocked("one@x.example"), b"", NOTIFY, NOW_MS)
+    elsewhere.add("a@x.example")
+    assert [each.addressed for each in notifications(ledger.close_due(NOW_MS + 60_000))] == [
+        ("a@x.example", "b@x.example", "f@y.example")
+    ]
+
+
+@pytest.mark.parametrize("result", [ACCEPTED, LATER, UNANSWERED])
+def test_one_who_is_blocked_after_the_digest_was_closed_brings_the_fallback_in_with_his_attempt(result: Result) -> None:
+    ledger, notification = sent_off(blocked("one@x.example"))
+    assert notification.addressed == ("a@x.example", "b@x.example")
+    ledger.take(blocked("b@x.example"), b"", NOTIFY, NOW_MS + 60_001)
+    ledger.attempted(notification.key, "a@x.example", ACCEPTED, NOW_MS + 60_002)
+    assert "f@y.example" not in states(ledger, notification), "the other recipient is not blocked"
+    ledger.attempted(notification.key, "b@x.example", result, NOW_MS + 60_002)
+    assert states(ledger, notification)["f@y.example"] is State.PENDING
+
+
+def test_told_is_who_got_the_mail_and_is_not_blocked_himself() -> None:
+    ledger, notification = sent_off(blocked("a@x.example"))
+    results: dict[str, Result] = {"a@x.example": ACCEPTED, "b@x.example": REFUSED, "f@y.example": REFUSED}
+    for recipient, result in results.items():
+        ledger.attempted(notification.key, recipient, result, NOW_MS)
+    assert ledger.notification(notification.key).stage is Stage.FINISHED
+    assert ledger.told(notification.key) == []
+
+
+def test_the_shortest_delay_of_those_who_join_holds() -> None:
+    ledger = Ledger(RULES)
+    ledger.take(blocked("one@x.example"), b"", NOTIFY, NOW_MS)
+    ledger.take(blocked("two@x.example"), b"", replace(NOTIFY, digest_delay_ms=5_000), NOW_MS + 1_000)
+    ledger.take(blocked("three@x.example"), b"", NOTIFY, NOW_MS + 2_000)
+    assert notifications(ledger.close_due(NOW_MS + 5_999)) == []
+    (notification,) = notifications(ledger.close_due(NOW_MS + 6_000))
+    assert len(ledger.accounts(notification.key)) == 3
+
+
+@pytest.mark.parametrize(
+    "other", [{"language": "nl"}, {"time_zone": "Europe/Amsterdam"}, {"fallback": ()}, {"readers_are_staff": True}]
+)
+def test_those_who_are_told_in_different_ways_share_no_mail(other: dict[str, Any]) -> None:
+    ledger = Ledger(RULES)
+    ledger.take(blocked("one@x.example"), b"", NOTIFY, NOW_MS)
+    ledger.take(blocked("two@x.example"), b"", replace(NOTIFY, **other), NOW_MS)
+    assert len(notifications(ledger.close_due(NOW_MS + 60_000))) == 2
 
 
 def test_nobody_to_tell_means_the_fallback() -> None:
@@ -283,7 +343,8 @@ def picture(ledger: Ledger) -> dict[str, Any]:
         },
         "gathering": dict(sorted(ledger._gathering.items())),
         "told": dict(sorted(ledger._told_of_block.items())),
-        "blocked": dict(sorted(ledger._blocked.items())),
+        "blocked": dict(sorted(ledger._blocks._senders.items())),
+        "mailboxes": (dict(sorted(ledger._blocks._blocked.items())), dict(sorted(ledger._blocks._mailboxes.items()))),
         "events": sorted(ledger._events),
         "pending": sorted(ledger.pending(), key=lambda delivery: delivery.key),
     }

@@ -1,7 +1,7 @@
 """The notifier's loop against a Kafka that fails: nothing is lost, and no failure of a transaction sends a mail twice."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -19,11 +19,14 @@ from processor.notification.ledger import Ledger, LedgerRules
 from processor.notification.message import Envelope
 from processor.notification.notices import Delivery, Entry, Notification, Stage, State
 from processor.notification.outgoing import Errand, Outgoing
+from processor.notification.reachability import Reachability
 from processor.notification.results import Accepted, Deferred, Phase, Reply, Result
+from processor.policies.policy import PolicySet
 from processor.policies.recipients import Notify
 from processor.restrictions.events import RestrictionEvent
 from processor.telemetry import Health, Metrics
 from processor.workers import notify as notify_module
+from processor.workers.audience import Audience, OnePolicySet
 from processor.workers.desk import Desk
 from processor.workers.notify import Notifier, NotifierRules
 from processor.workers.postman import Outcome
@@ -162,16 +165,47 @@ class ComposerOf:
         return Envelope(notification_id, "noreply@x.example", recipient, False, b"")
 
 
+class NothingBeside:
+    """No policies to follow, and nobody is blocked in another partition."""
+
+    def __init__(self) -> None:
+        self.restricted: Container[str] = frozenset()
+
+    def begin(self) -> None:
+        """Nothing to read."""
+
+    def poll(self) -> None:
+        """Nothing comes."""
+
+
+class Everybody(Audience):
+    """The same people for every event."""
+
+    def __init__(self) -> None:
+        super().__init__(OnePolicySet(PolicySet()), Notify(()))
+
+    def of(self, event: RestrictionEvent) -> Notify:
+        return NOTIFY
+
+
 def notifier(world: World, should_stop: Callable[[], bool]) -> Notifier:
     metrics = Metrics()
     return Notifier(
-        rules=NotifierRules(LedgerRules("mail.example.org"), operators=Notify(())),
-        desk=Desk(ComposerOf(), PostmanOf(world), Outgoing(most=4, most_per_domain=4), metrics, once=False),
+        rules=NotifierRules(LedgerRules("mail.example.org")),
+        desk=Desk(
+            ComposerOf(),
+            PostmanOf(world),
+            Outgoing(most=4, most_per_domain=4),
+            Reachability(most=4, probe_every_ms=10_000),
+            metrics,
+            once=False,
+        ),
         serde=SERDE,
         ledger_topic=LedgerTopicOf(world),
         membership=lambda owner: MembershipOf(world, owner),
         transactions=lambda _: TransactionsOf(world),
-        notify_for=lambda tenant, sender, policy: NOTIFY,
+        inputs=NothingBeside(),
+        audience=Everybody(),
         metrics=metrics,
         health=Health(metrics),
         should_stop=should_stop,

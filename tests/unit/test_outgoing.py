@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processor.notification.outgoing import Errand, Outgoing
+from processor.notification.outgoing import HANGS_AFTER_MS, Errand, Outgoing
 
 errands = st.builds(
     Errand,
@@ -50,7 +50,50 @@ def test_one_domain_that_never_answers_holds_up_nobody_else() -> None:
     for number in range(100):
         outgoing.schedule(Errand(0, f"slow{number}", "a@slow.example"), 0)
     outgoing.schedule(Errand(0, "quick", "b@fast.example"), 1)
-    assert [errand.notification_id for errand in outgoing.start(1)] == ["slow0", "slow1", "quick"]
+    assert [errand.notification_id for errand in outgoing.start(1)] == ["slow0", "quick", "slow1"]
+
+
+def test_domains_take_turns_and_within_one_the_longest_due_goes_first() -> None:
+    outgoing = Outgoing(most=100, most_per_domain=100)
+    for number in range(3):
+        outgoing.schedule(Errand(0, f"a{number}", "a@many.example"), number)
+    outgoing.schedule(Errand(0, "b0", "b@few.example"), 3)
+    assert [errand.notification_id for errand in outgoing.start(3)] == ["a0", "b0", "a1", "a2"]
+
+
+def test_nothing_is_due_while_there_is_no_place_for_it() -> None:
+    outgoing = Outgoing(most=4, most_per_domain=1)
+    errands = [Errand(0, name, "a@x.example") for name in ("one", "two")]
+    for errand in errands:
+        outgoing.schedule(errand, 0)
+    assert outgoing.is_due(0)
+    assert list(outgoing.start(0)) == errands[:1]
+    assert not outgoing.is_due(0)
+    outgoing.done(errands[0])
+    assert outgoing.is_due(0)
+
+
+def test_less_room_than_usual_is_kept_to() -> None:
+    outgoing = Outgoing(most=4, most_per_domain=4)
+    for number in range(4):
+        outgoing.schedule(Errand(0, str(number), "a@x.example"), 0)
+    assert len(list(outgoing.start(0, 2))) == 2
+    assert list(outgoing.start(0, 1)) == []
+    assert len(list(outgoing.start(0, 9))) == 2
+
+
+def test_a_hundred_thousand_mails_to_one_domain_cost_the_others_nothing() -> None:
+    """Neither places nor the time to find out who is next: ten thousand starts among them take well under a second."""
+    outgoing = Outgoing(most=10, most_per_domain=3)
+    for number in range(100_000):
+        outgoing.schedule(Errand(0, f"slow{number}", "a@slow.example"), 0)
+    stuck = list(outgoing.start(0))
+    for number in range(10_000):
+        errand = Errand(0, f"quick{number}", "b@fast.example")
+        outgoing.schedule(errand, 0)
+        assert list(outgoing.start(0)) == [errand]
+        outgoing.done(errand)
+    assert len(stuck) == 3
 
 
 def test_a_delivery_under_way_is_not_started_beside_itself() -> None:
@@ -72,3 +115,28 @@ def test_what_waits_of_a_lost_partition_is_forgotten() -> None:
         outgoing.schedule(Errand(partition, "later", "a@x.example"), 50)
     outgoing.forget(0)
     assert {errand.partition for errand in outgoing.start(100)} == {1}
+
+
+def test_where_many_domains_hang_others_take_their_places_and_no_more_than_as_many_again() -> None:
+    outgoing = Outgoing(most=3, most_per_domain=3)
+    for number in range(10):
+        outgoing.schedule(Errand(0, f"slow{number}", f"a@slow{number}.example"), 0)
+    assert len(list(outgoing.start(0))) == 3
+    assert len(list(outgoing.start(HANGS_AFTER_MS - 1))) == 0
+    assert len(list(outgoing.start(HANGS_AFTER_MS))) == 3
+    assert len(list(outgoing.start(10 * HANGS_AFTER_MS))) == 0
+    outgoing.done(Errand(0, "slow0", "a@slow0.example"))
+    assert len(list(outgoing.start(10 * HANGS_AFTER_MS))) == 1
+
+
+def test_what_has_hung_and_ended_takes_its_place_when_it_starts_again() -> None:
+    outgoing = Outgoing(most=1, most_per_domain=1)
+    errand, other = Errand(0, "slow", "a@slow.example"), Errand(0, "other", "a@x.example")
+    for round_ms in (0, HANGS_AFTER_MS):
+        outgoing.schedule(errand, round_ms)
+        assert list(outgoing.start(round_ms)) == [errand]
+        outgoing.schedule(other, round_ms)
+        assert list(outgoing.start(round_ms + HANGS_AFTER_MS - 1)) == []
+        assert list(outgoing.start(round_ms + HANGS_AFTER_MS)) == [other]
+        outgoing.done(errand)
+        outgoing.done(other)
