@@ -6,14 +6,18 @@ import signal
 import subprocess
 import uuid
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import FrameType
 
 import pytest
 import structlog
 from hypothesis import settings
 
+from processor.kafka.topics import TopicNames
 from tests import processes
 from tests.brokers import Broker, Cluster
+from tests.detecting import Detect
+from tests.topics_io import make_topics
 
 for _name in [name for name in os.environ if name.startswith("SENDERWATCH_")]:
     del os.environ[_name]  # what the developer has set for himself is no part of a test
@@ -104,3 +108,25 @@ def senderwatch() -> Iterator[Senderwatch]:
     finally:
         for process in started:
             processes.end(process)
+
+
+@pytest.fixture
+def topics(kafka: Broker, topic_prefix: str) -> TopicNames:
+    """This test's topics, of one partition."""
+    return make_topics(kafka.bootstrap, topic_prefix, partitions=1)
+
+
+@pytest.fixture
+def detect(kafka: Broker, topic_prefix: str, senderwatch: Senderwatch, tmp_path: Path) -> Detect:
+    """Starts `senderwatch detect` on this test's topics; its log is in `tmp_path/N.log`."""
+    number = 0
+
+    def start(*options: str) -> subprocess.Popen[str]:
+        nonlocal number
+        number += 1
+        return senderwatch(
+            "detect", "--bootstrap-servers", kafka.bootstrap, "--topic-prefix", topic_prefix, *options,
+            environment={"SENDERWATCH_LOG__FORMAT": "json"}, output=tmp_path / f"{number}.log",
+        )  # fmt: skip
+
+    return start

@@ -1,13 +1,19 @@
 """What must have been published: the plain reference model over the verdicts as they stand in the topic."""
 
-from collections import defaultdict
+import math
+from collections import defaultdict, deque
+from collections.abc import Iterable
 from typing import Any, cast
 
 from processor.kafka.clients import ClientSettings
-from processor.kafka.reading import partitions_of, read_to_end
+from processor.kafka.journal import COMMIT
+from processor.kafka.policy_log import version_at
+from processor.kafka.reading import partitions_of, place, read_to_end
 from processor.kafka.serde import Serde
 from processor.kafka.topics import TopicNames
 from processor.policies.policy import PolicySet
+from processor.restrictions.commands import Command
+from processor.restrictions.events import Position, Published
 from processor.verdicts.event import MessageVerdict, Verdict
 from tests.reference import Reference
 
@@ -23,24 +29,81 @@ def verdict_of(record: dict[str, Any]) -> MessageVerdict:
 
 
 def expected_decisions(bootstrap: str, topics: TopicNames, policies: PolicySet) -> Decisions:
-    """The decisions on a topic of good records, each by its event's id."""
+    """The decisions on a topic of good records, each by its event's id; `policies` are those that have no number.
+
+    Before which verdict a command, a version of the policies or a clock applied is the worker's choice: the journal says it.
+    """
     settings, serde = ClientSettings(bootstrap), Serde(None)
     partitions = partitions_of(settings, topics.verdicts)
     references = {each: Reference(topics.verdicts, each, policies) for each in partitions}
+    inputs = _inputs(settings, topics, serde)
+    commands = _commands(settings, topics, serde)
     decisions: Decisions = {}
-    for message in read_to_end(settings, topics.verdicts, partitions, {}):
-        partition, offset = message.partition(), message.offset()
-        assert partition is not None
-        assert offset is not None
-        _, record = serde.decode(message.value())
-        for event in references[partition].take(offset, verdict_of(record)):
+
+    def publish(events: Iterable[Published]) -> None:
+        for event in events:
             assert event.event_id not in decisions
             decisions[event.event_id] = (type(event).__name__, event.to_record())
+
+    def apply_inputs(partition: int, offset: float) -> None:
+        reference = references[partition]
+        while inputs[partition] and inputs[partition][0]["before_offset"] <= offset:
+            each = inputs[partition].popleft()
+            if each["kind"] == "POLICY":
+                version = each["policy_version"]
+                reference.policies = (
+                    version_at(settings, topics.policies, serde, "default", version)
+                    if version.isdecimal()
+                    else policies
+                )
+            elif each["kind"] == "CLOCK":
+                position = Position(topics.verdicts, partition, each["before_offset"])
+                publish(reference.expire(each["clock"], position))
+            elif each["kind"] in _COMMAND_TOPICS:
+                topic, by_support = getattr(topics, _COMMAND_TOPICS[each["kind"]]), each["kind"] != "COMMAND"
+                position = Position(topic, partition, each["command_offset"])
+                command, at_ms = commands.pop(position)
+                publish([reference.obey(command, by_support, at_ms, position)])
+
+    for message in read_to_end(settings, topics.verdicts, partitions, {}):
+        partition, offset = place(message)
+        apply_inputs(partition, offset)
+        _, record = serde.decode(message.value())
+        publish(references[partition].take(offset, verdict_of(record)))
+    for partition in partitions:
+        apply_inputs(partition, math.inf)
+    assert not commands, f"commands that nobody took up: {commands}"
     return decisions
 
 
+_COMMAND_TOPICS = {"COMMAND": "commands", "SUPPORT_COMMAND": "support_commands"}
+
+
+def _inputs(settings: ClientSettings, topics: TopicNames, serde: Serde) -> dict[int, deque[dict[str, Any]]]:
+    """What the journal says of each partition, in the order of its commits."""
+    found: dict[int, deque[dict[str, Any]]] = defaultdict(deque)
+    for message in read_to_end(settings, topics.journal, partitions_of(settings, topics.journal), {}):
+        name, record = serde.decode(message.value())
+        if name == COMMIT:
+            found[place(message)[0]].extend(record["inputs"])
+    return found
+
+
+def _commands(settings: ClientSettings, topics: TopicNames, serde: Serde) -> dict[Position, tuple[Command, int]]:
+    """Every command, and when Kafka appended it."""
+    found = {}
+    for topic in (topics.commands, topics.support_commands):
+        for message in read_to_end(settings, topic, partitions_of(settings, topic), {}):
+            command = Command.from_record(serde.decode(message.value())[1])
+            found[Position(topic, *place(message))] = (command, message.timestamp()[1])
+    return found
+
+
 def published_decisions(bootstrap: str, topics: TopicNames) -> Decisions:
-    """What a read_committed reader finds; an event that stands there twice fails the test."""
+    """What a read_committed reader finds; an event that stands there twice fails the test.
+
+    A refusal's message is for people, and left out here.
+    """
     settings, serde = ClientSettings(bootstrap), Serde(None)
     decisions: Decisions = {}
     for message in read_to_end(settings, topics.restrictions, partitions_of(settings, topics.restrictions), {}):
@@ -48,6 +111,9 @@ def published_decisions(bootstrap: str, topics: TopicNames) -> Decisions:
         headers = dict(cast("list[tuple[str, bytes]]", message.headers() or []))
         event_id = headers["ce_id"].decode()
         assert event_id not in decisions, f"{name} {event_id} was published twice"
+        if name == "CommandRefused":
+            assert record["message"]
+            record["message"] = ""
         decisions[event_id] = (name, record)
     return decisions
 

@@ -67,9 +67,9 @@ class SideInputs:
         *,
         policy_set: str | None,
         should_stop: Callable[[], bool],
-        unusable: Callable[[str], None] = lambda _: None,
+        unusable: Callable[[], None] = lambda: None,
     ) -> None:
-        """`policy_set` None: no policies are followed. `unusable` hears why a version of the policies cannot be used."""
+        """`policy_set` None: no policies are followed. `unusable` hears of each version of the policies that cannot be used."""
         self._settings = settings
         self._serde = serde
         self._policy_set = policy_set
@@ -173,8 +173,12 @@ class SideInputs:
         try:
             return policies_of(self._serde, self._policy_set or "", key, message.value(), offset)
         except PolicyUnusable as problem:
-            _log.error("a version of the policies cannot be used; the one before stays in force", reason=str(problem))
-            self._unusable(str(problem))
+            _log.error(
+                "a version of the policies cannot be used; the one before stays in force",
+                version=problem.version,
+                reason=problem.reason,
+            )
+            self._unusable()
             return None
 
     def _check_stamp(self, message: Message) -> None:

@@ -74,7 +74,7 @@ class Teller:
             else:
                 _log.warning("records refused", partition=partition, reason=reason.value, records=count)
 
-    def policies_unusable(self, _reason: str) -> None:
+    def policies_unusable(self) -> None:
         """A version of the policies was passed over."""
         self._metrics.add(telemetry.POLICIES_UNUSABLE)
 

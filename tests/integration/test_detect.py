@@ -6,12 +6,10 @@ import random
 import re
 import signal
 import struct
-import subprocess
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 from urllib.request import urlopen
 
 import pytest
@@ -23,68 +21,17 @@ from processor.kafka import clients
 from processor.kafka.clients import ClientSettings, admin
 from processor.kafka.journal import COMMIT, SNAPSHOT
 from processor.kafka.reading import first_offsets
-from processor.kafka.serde import Serde
 from processor.kafka.topic_creation import TopicState, create
 from processor.kafka.topics import TopicNames, TopicShape
 from processor.policies.policy import PolicySet
-from processor.verdicts.event import MessageVerdict, Verdict
 from processor.verdicts.generator import generate
 from tests.brokers import Broker
-from tests.conftest import Senderwatch
+from tests.detecting import NOW_MS, Detect, journal, put, spam, verdict
 from tests.engines import payload_of
 from tests.equivalence import fill, traffic_of
 from tests.oracle import expected_decisions, published_decisions, restricted_by, restricted_now
 from tests.topics_io import make_topics, read_all, write_all
 from tests.waiting import wait_until
-
-NOW_MS = int(time.time() * 1000) - 60_000
-Detect = Callable[..., subprocess.Popen[str]]
-
-
-@pytest.fixture
-def topics(kafka: Broker, topic_prefix: str) -> TopicNames:
-    return make_topics(kafka.bootstrap, topic_prefix, partitions=1)
-
-
-@pytest.fixture
-def detect(kafka: Broker, topic_prefix: str, senderwatch: Senderwatch, tmp_path: Path) -> Detect:
-    """Starts `senderwatch detect` on this test's topics; its log is in `tmp_path/N.log`."""
-    number = 0
-
-    def start(*options: str) -> subprocess.Popen[str]:
-        nonlocal number
-        number += 1
-        return senderwatch(
-            "detect", "--bootstrap-servers", kafka.bootstrap, "--topic-prefix", topic_prefix, *options,
-            environment={"SENDERWATCH_LOG__FORMAT": "json"}, output=tmp_path / f"{number}.log",
-        )  # fmt: skip
-
-    return start
-
-
-def verdict(number: int, sender: str = "ann@a.test", *, at_ms: int = NOW_MS, spam: bool = True) -> MessageVerdict:
-    return MessageVerdict(
-        event_id=f"e{number}",
-        occurred_at_ms=at_ms,
-        tenant_id="a.test",
-        sender=sender,
-        internal_recipients=0,
-        external_recipients=1,
-        verdict=Verdict.SPAM if spam else Verdict.CLEAN,
-    )
-
-
-def put(kafka: Broker, topics: TopicNames, *values: bytes | None, partition: int = 0) -> None:
-    write_all(kafka.bootstrap, topics.verdicts, [(b"ann@a.test", value) for value in values], partition=partition)
-
-
-def spam(start: int, count: int, sender: str = "ann@a.test", at_ms: int = NOW_MS) -> list[bytes]:
-    return [payload_of(verdict(number, sender, at_ms=at_ms)) for number in range(start, start + count)]
-
-
-def journal(kafka: Broker, topics: TopicNames, wanted: str) -> list[dict[str, Any]]:
-    found = [Serde(None).decode(message.value()) for message in read_all(kafka.bootstrap, topics.journal)]
-    return [record for name, record in found if name == wanted]
 
 
 def _varint(number: int) -> bytes:
