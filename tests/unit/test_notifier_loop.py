@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from processor.kafka.clients import ClientSettings
+from processor.kafka.errors import BrokerUnreachable
 from processor.kafka.group import Owner
 from processor.kafka.ledger import LedgerTopic
 from processor.kafka.membership import Membership, Record
@@ -188,7 +189,7 @@ class Everybody(Audience):
         return NOTIFY
 
 
-def notifier(world: World, should_stop: Callable[[], bool]) -> Notifier:
+def notifier(world: World, should_stop: Callable[[], bool], audience: Audience | None = None) -> Notifier:
     metrics = Metrics()
     return Notifier(
         rules=NotifierRules(LedgerRules("mail.example.org")),
@@ -205,7 +206,7 @@ def notifier(world: World, should_stop: Callable[[], bool]) -> Notifier:
         membership=lambda owner: MembershipOf(world, owner),
         transactions=lambda _: TransactionsOf(world),
         inputs=NothingBeside(),
-        audience=Everybody(),
+        audience=audience or Everybody(),
         metrics=metrics,
         health=Health(metrics),
         should_stop=should_stop,
@@ -241,6 +242,27 @@ def test_whatever_becomes_of_transactions_each_recipient_gets_each_mail_once(
     assert {entry.state for entry in entries if isinstance(entry, Delivery)} == {State.ACCEPTED}
     told = {key.split("/event/")[1] for key in map(bytes.decode, world.ledger) if "/event/" in key}
     assert told == {event.event_id for event in events}
+
+
+class AwayAtFirst(Everybody):
+    """Whether the version is still there cannot be asked for the first time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.refusals = 1
+
+    def of(self, event: RestrictionEvent) -> Notify:
+        if self.refusals:
+            self.refusals -= 1
+            raise BrokerUnreachable("nowhere:1", "timed out")
+        return super().of(event)
+
+
+def test_while_nobody_knows_the_policies_an_event_waits_and_then_the_right_people_are_told() -> None:
+    world, audience = World([], [blocked()]), AwayAtFirst()
+    assert notifier(world, lambda: all_done(world), audience).run() == 0
+    assert audience.refusals == 0
+    assert {key.split()[1] for key in world.sent} == set(NOTIFY.recipients)
 
 
 def test_a_worker_that_stood_still_asks_the_broker_before_it_sends() -> None:
