@@ -89,10 +89,9 @@ def facts_of(entries: AccountEvents, overtaken: Collection[str] = ()) -> Account
         event = alerts[0]
     evidence = None if isinstance(event, SenderUnblocked) else event.evidence
     allowed = account.unblocks_without_support
-    name = account_name(event.sender)
     return AccountFacts(
-        name=name,
-        short_name=header_text(name, SHORT_NAME_MAX),
+        name=account_name(event.sender),
+        short_name=header_text(account_name(event.sender, SHORT_NAME_MAX), SHORT_NAME_MAX),
         since_ms=event.occurred_at_ms,
         until_ms=event.blocked_until_ms if isinstance(event, SenderBlocked) else None,
         exceeded=_limit_facts(evidence) if evidence is not None else None,
@@ -100,7 +99,7 @@ def facts_of(entries: AccountEvents, overtaken: Collection[str] = ()) -> Account
         previous_blocks=None if isinstance(event, SenderUnblocked) else event.previous_blocks,
         unblocks_left=max(0, allowed - (event.previous_unblocks if isinstance(event, SenderBlocked) else 0)),
         unblocks_allowed=allowed,
-        command=_command(event.sender),
+        command=unblock_command(event.sender),
         expired=isinstance(event, SenderUnblocked) and event.reason is UnblockReason.EXPIRED,
         by=_shown(_who(event)),
         reason=_shown(_why(event)),
@@ -110,10 +109,10 @@ def facts_of(entries: AccountEvents, overtaken: Collection[str] = ()) -> Account
     )
 
 
-def account_name(sender: str) -> str:
+def account_name(sender: str, longest: int = NAME_MAX) -> str:
     """An account's name for a reader. One with spaces in it stands in quotes: it must not read as a part of our sentence."""
-    name = _plain(sender)
-    return f"“{name}”" if " " in name else name
+    name = _plain(sender, longest)
+    return f"“{_plain(sender, longest - 2)}”" if " " in name else name
 
 
 def _limit_facts(evidence: Evidence) -> LimitFacts:
@@ -151,7 +150,7 @@ def _plain(text: str, longest: int = NAME_MAX) -> str:
     return unlinked(readable(text, longest), longest)
 
 
-def _command(sender: str) -> str | None:
+def unblock_command(sender: str) -> str | None:
     """The command that lifts the block, quoted for a shell: the name is an attacker's, and readers copy what they see."""
     if _plain(sender) != sender or sender.startswith("-"):
         return None

@@ -16,6 +16,8 @@ _BLANK = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\uf
 _COMBINING = frozenset({"Mn", "Me"})
 _MOST_COMBINING_MARKS = 4
 """Languages put up to three marks on a letter; a stack of a hundred paints over the lines above."""
+_CARRIER = "\u25cc"
+"""What a mark stands on that has no letter before it; else it would sit on ours."""
 _LINK = re.compile(r"(?P<scheme>:)(?=//)|(?<![\w@.-])(?P<www>www)\.", re.IGNORECASE)
 
 
@@ -42,6 +44,8 @@ def readable(text: str, longest: int) -> str:
             piece = _written_out(character)
         elif category == "Zs":
             piece = " "
+        elif category in _COMBINING and not shown:
+            piece = f"{_CARRIER}{character}"
         else:
             piece = character
         shown.append(piece)
