@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from processor import __version__
-from processor.cli import common, demo, detect, events, mail, notify, restricted, topics, verdicts
+from processor.cli import common, demo, detect, events, mail, notify, policy, restricted, topics, verdicts
 from processor.kafka.errors import BrokerUnreachable, RejectedProperty
 from processor.settings import SettingsError
 
@@ -37,6 +37,7 @@ app.command()(demo.demo)
 app.command()(detect.detect)
 app.command()(notify.notify)
 app.add_typer(mail.app, name="mail")
+app.add_typer(policy.app, name="policy")
 app.add_typer(topics.app, name="topics")
 app.add_typer(verdicts.app, name="verdicts")
 app.add_typer(restricted.app, name="restricted")

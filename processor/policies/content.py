@@ -2,6 +2,9 @@
 
 It has the shape of the policy file with everything written out, so that a version means the same for ever: it does not change with
 senderwatch's defaults. Equal sets have equal contents, to the byte.
+
+Measured with 5,000 policies and a group of 100,000 (6.4 MB): read in 0.56 s in a worker, of which JSON 0.02, the tree 0.15, the fields
+0.3, garbage collection 0.1 (0.9 with Python's own thresholds, which a worker raises). The group alone: 0.15 s.
 """
 
 import json
@@ -9,8 +12,8 @@ from collections import Counter
 from dataclasses import replace
 from typing import Any
 
-from processor.policies.document import Entries, Items, Node, Place, Scalar, path_below
 from processor.policies.limits import LIMITS
+from processor.policies.nodes import Entries, Items, Node, Place, Scalar, path_below
 from processor.policies.policy import Conditions, Policy, PolicySet
 from processor.policies.problems import PolicyFileError, Problem
 from processor.policies.reading import policy_set

@@ -44,7 +44,7 @@ def _policies(old: PolicySet, new: PolicySet) -> Iterator[Difference]:
             yield Difference("-", subject)
         elif name not in before:
             yield Difference("+", subject, "; ".join(_said_by(after[name], new.policies[-1])))
-        else:
+        elif before[name] != after[name]:
             yield from _fields(subject, _document(before[name]), _document(after[name]))
 
 

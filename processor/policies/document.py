@@ -5,78 +5,19 @@ mean gigabytes, a tag can name code, and neither is needed here. What a plain sc
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from ruamel.yaml import YAML, events
 from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.reader import ReaderError
 
+from processor.policies.nodes import Entries, Items, Node, Place, Refused, Scalar, path_below
 from processor.policies.problems import PolicyFileError, Problem, shown
 
 MAX_BYTES = 16 * 1024 * 1024
 """What a record of `outbound-policies` takes (design, section 1)."""
 _MAX_DEPTH = 16
-_NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 _UTF8_BOM = "\ufeff"
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a node begins in the file; line and column count from 1."""
-
-    line: int
-    column: int
-
-
-@dataclass(frozen=True, slots=True)
-class Scalar:
-    """One word or text; `quoted` when it was written in quotes or as a block of text."""
-
-    place: Place
-    text: str
-    quoted: bool
-
-    @property
-    def is_null(self) -> bool:
-        return not self.quoted and self.text in _NULLS
-
-    def __str__(self) -> str:
-        if self.is_null:
-            return "nothing"
-        return f'"{shown(self.text)}"' if self.quoted else shown(self.text)
-
-
-@dataclass(frozen=True, slots=True)
-class Items:
-    """A list."""
-
-    place: Place
-    nodes: tuple["Node", ...]
-
-    def __str__(self) -> str:
-        return "a list"
-
-
-@dataclass(frozen=True, slots=True)
-class Entries:
-    """A mapping, its keys unlike each other, in the order of the file."""
-
-    place: Place
-    nodes: tuple[tuple[Scalar, "Node"], ...]
-
-    def __str__(self) -> str:
-        return "keys and values"
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """Something that has been reported already."""
-
-    place: Place
-
-
-Node = Scalar | Items | Entries | Refused
 
 
 def document(text: str, problems: list[Problem]) -> Node | None:
@@ -187,8 +128,3 @@ class _Composer:
     def _report(self, event: Any, field: str, given: str, expected: str) -> None:
         place = _place(event.start_mark)
         self._problems.append(Problem(place.line, place.column, field, given, expected))
-
-
-def path_below(field: str, key: str) -> str:
-    """The path of a key of the mapping at the path `field`."""
-    return f"{field}.{shown(key)}" if field else shown(key)

@@ -29,9 +29,9 @@ def explained(policies: PolicySet, sender: str, tenant_id: str) -> list[Explanat
         Explanation(policy, place == row, _reason(policy, who, first if place > row else None))
         for place, policy in enumerate(policies.policies[:-1])
     ]
-    last = (
-        "no other policy applies" if first is default else f"for whom no other policy applies, but {_named(first)} does"
-    )
+    last = "no other policy applies"
+    if first is not default:
+        last = f"is for those to whom no other applies, and {_named(first)} does"
     return [*found, Explanation(default, first is default, last)]
 
 

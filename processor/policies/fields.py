@@ -10,7 +10,7 @@ from typing import TypeVar
 from zoneinfo import available_timezones
 
 from processor.policies.addresses import comparable, comparable_domain, is_address, is_domain
-from processor.policies.document import Node, Scalar
+from processor.policies.nodes import Node, Scalar
 
 Value = TypeVar("Value")
 Choice = TypeVar("Choice", bound=StrEnum)

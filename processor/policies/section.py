@@ -3,8 +3,8 @@
 import difflib
 from collections.abc import Collection, Iterator
 
-from processor.policies.document import Entries, Items, Node, Place, Refused, Scalar, path_below
 from processor.policies.fields import Reader, Unfit, Value
+from processor.policies.nodes import Entries, Items, Node, Place, Refused, Scalar, path_below
 from processor.policies.problems import Problem
 
 _START = Place(1, 1)

@@ -6,6 +6,9 @@ from processor.policies import file
 from processor.policies.policy import PolicySet
 from processor.policies.problems import PolicyFileError
 
+_TOLD_PROBLEMS = 200
+"""A list of a hundred thousand addresses in the wrong form is one thing to mend."""
+
 
 class PolicyFileUnusable(Exception):
     """A policy file that cannot be read or is not valid. The text says all that is wrong, a line each: `FILE:LINE:COLUMN: ...`."""
@@ -23,4 +26,8 @@ def load(path: Path) -> PolicySet:
     except OSError as error:
         raise PolicyFileUnusable(f"{path}: cannot be read: {error.strerror or error}") from error
     except PolicyFileError as error:
-        raise PolicyFileUnusable("\n".join(f"{path}:{problem}" for problem in error.problems)) from error
+        told = [f"{path}:{problem}" for problem in error.problems[:_TOLD_PROBLEMS]]
+        more = len(error.problems) - len(told)
+        if more > 0:
+            told.append(f"{path}: and {more:,} problems more")
+        raise PolicyFileUnusable("\n".join(told)) from error

@@ -1,10 +1,13 @@
 """Policies on a real broker: versions that are published, read, compared and shown, and records that are none."""
 
 import json
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from processor.cli.main import run
 from processor.kafka.clients import POLICY_MAX_BYTES, ClientSettings
 from processor.kafka.policy_log import (
     PolicyUnusable,
@@ -153,3 +156,171 @@ def test_without_the_topic_nothing_is_made_and_it_is_said_what_makes_it(
     ):
         with pytest.raises(UnknownTopic, match="senderwatch topics create"):
             act()
+
+
+Told = tuple[int, str, str]
+"""Exit status, standard output, standard error."""
+
+
+class Desk:
+    """`senderwatch policy ...` in this process, on the test's own topics."""
+
+    def __init__(self, bootstrap: str, prefix: str, folder: Path, captured: pytest.CaptureFixture[str]) -> None:
+        self._where = ["--bootstrap-servers", bootstrap, "--topic-prefix", prefix]
+        self.file = folder / "policies.yaml"
+        self._captured = captured
+        self.topic = TopicNames(prefix).policies
+
+    def __call__(self, command: str, *arguments: str) -> Told:
+        status = run(["policy", command, *arguments, *self._where])
+        told = self._captured.readouterr()
+        return status, told.out, told.err
+
+    def done(self, command: str, *arguments: str) -> str:
+        status, out, err = self(command, *arguments)
+        assert (status, err) == (0, ""), err
+        return out
+
+    def check(self) -> Told:
+        """Without a broker, and so without its address."""
+        status = run(["policy", "check", str(self.file)])
+        told = self._captured.readouterr()
+        return status, told.out, told.err
+
+    def of(self, command: str, text: str, *arguments: str) -> Told:
+        self.file.write_text(text)
+        return self(command, str(self.file), *arguments)
+
+
+@pytest.fixture
+def desk(
+    kafka: Broker, names: TopicNames, topic_prefix: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> Desk:
+    return Desk(kafka.bootstrap, topic_prefix, tmp_path, capsys)
+
+
+FIRST = "policies: [{name: vips, priority: 1, conditions: {groups: vips}, action: alert}]\ngroups: {vips: [ann@x.example]}\n"
+SECOND = FIRST.replace("[ann@x.example]", "[bob@x.example]") + "brake_blocks: 5\n"
+CHANGES = '+ group "vips": 1 sender added: bob@x.example\n- group "vips": 1 of 1 sender removed: ann@x.example\n~ brake_blocks: 100 -> 5\n'
+
+
+def test_what_is_applied_is_in_force_and_the_same_again_is_no_new_version(desk: Desk) -> None:
+    assert desk.done("list").startswith(
+        "the built-in policies: no version of the policies default has been published\n"
+    )
+    status, out, _ = desk.of("apply", FIRST, "--comment", "the first", "--issued-by", "ann")
+    assert (status, out.splitlines()) == (0, [
+        '+ policy "vips": priority 1; conditions.groups vips; action alert',
+        '+ group "vips": 1 sender: ann@x.example',
+        "published: version 0 of the policies default, after the built-in policies",
+    ])  # fmt: skip
+    reordered = (
+        "# a comment\ngroups: {vips: [ANN@x.example]}\n"
+        "policies: [{conditions: {groups: [vips]}, action: alert, priority: 1, name: vips}]"
+    )
+    assert desk.of("apply", reordered) == (
+        0,
+        f"nothing published: {desk.file} says the same as version 0, which is in force\n",
+        "",
+    )
+    assert desk.of("diff", reordered) == (0, f"{desk.file} says the same as version 0, which is in force\n", "")
+    assert desk.of("diff", SECOND) == (1, CHANGES, "")
+    assert desk.of("apply", SECOND)[1] == f"{CHANGES}published: version 1 of the policies default, after version 0\n"
+    listed = desk.done("list").splitlines()
+    assert listed[0].startswith("version 1 of the policies default, published 20")
+    assert [line.split() for line in listed[1:]] == [
+        ["PRIORITY", "POLICY", "ACTION", "FOR"],
+        ["1", "vips", "alert", "groups", "vips"],
+        ["default", "block_until_tomorrow", "everybody", "else"],
+    ]
+
+
+def test_what_is_shown_can_be_applied_again(desk: Desk) -> None:
+    desk.of("apply", FIRST)
+    desk.of("apply", SECOND)
+    first = desk.done("show", "--version", "0")
+    assert first.startswith("# version 0 of the policies default\n")
+    assert desk.of("diff", desk.done("show"))[0] == 0
+    assert desk.of("apply", first)[1].endswith("published: version 2 of the policies default, after version 1\n")
+    assert desk.of("diff", FIRST)[0] == 0
+    assert "name: vips\n    priority: 1" in desk.done("show", "vips")
+    status, _, err = desk("show", "vip")
+    assert (status, err) == (1, 'senderwatch: there is no policy "vip" in version 2; is it "vips"?\n')
+    assert desk("show", "--version", "9")[::2] == (
+        1, f"senderwatch: there is no version 9 of the policies default in {desk.topic}: see `senderwatch policy history`\n"
+    )  # fmt: skip
+
+
+def test_history_tells_who_when_why_and_what_changed_and_what_was_none(kafka: Broker, desk: Desk) -> None:
+    assert "no version of the policies default has been published" in desk.done("history")
+    desk.of("apply", FIRST, "--comment", "the first\n# and its reason", "--issued-by", "ann")
+    write_all(kafka.bootstrap, desk.topic, [(b"other", b"of another set"), (SET.encode(), b"nonsense")])
+    desk.of("apply", SECOND)
+    lines = desk.done("history").splitlines()
+    assert re.fullmatch(r"0  20\S+Z by ann: the first\[U\+000A\]# and its reason", lines[0])
+    assert lines[1].startswith('    + policy "vips": priority 1')
+    assert re.fullmatch(r"2  20\S+Z  cannot be used: wrong magic.*", lines[3])
+    assert re.fullmatch(r"3  20\S+Z by \S+@\S+", lines[4])
+    assert "".join(f"{line.strip()}\n" for line in lines[5:]) == CHANGES
+    records = [json.loads(line) for line in desk.done("history", "--json").splitlines()]
+    assert [each["version"] for each in records] == ["0", "2", "3"]
+    assert records[0]["comment"] == "the first\n# and its reason"
+    assert records[2]["changes"][2] == {"sign": "~", "subject": "brake_blocks", "detail": "100 -> 5"}
+
+
+def test_an_explanation_is_of_what_is_in_force_or_of_another_version_or_of_a_file(desk: Desk) -> None:
+    desk.of("apply", FIRST)
+    desk.of("apply", SECOND)
+    assert desk.done("explain", "ann@x.example").startswith('ann@x.example has the policy "default" of version 1\n')
+    assert desk.done("explain", "ann@x.example", "--version", "0").splitlines()[:3] == [
+        'ann@x.example has the policy "vips" of version 0',
+        "  because  the sender is in vips",
+        "  action   alert",
+    ]
+    desk.file.write_text(FIRST)
+    record = json.loads(desk.done("explain", "ANN@x.example", "--file", str(desk.file), "--json"))
+    assert (record["policy"], record["recipients"]) == ("vips", ["postmaster@x.example"])
+    assert desk("explain", "a", "--file", "x", "--version", "0")[0] == 2
+
+
+@pytest.mark.parametrize("wrong", ["brake_blocks: 0", "polices: []", "", "a: b: c", "policies: [{name: default}]"])
+def test_a_wrong_file_never_changes_what_is_in_force(desk: Desk, wrong: str) -> None:
+    desk.of("apply", FIRST)
+    before = desk.done("history")
+    for command in ("apply", "diff", "check"):
+        desk.file.write_text(wrong)
+        status, out, err = desk(command, str(desk.file)) if command != "check" else desk.check()
+        assert (status, out) == (2, "")
+        assert err.startswith(f"senderwatch: {desk.file}:")
+        assert "Traceback" not in err
+    assert desk.done("history") == before
+    assert desk.of("diff", FIRST)[0] == 0
+
+
+def test_programs_get_json(desk: Desk) -> None:
+    _, out, _ = desk.of("apply", FIRST, "--json")
+    assert (json.loads(out)["version"], json.loads(out)["published"]) == ("0", True)
+    _, out, _ = desk.of("apply", FIRST, "--json")
+    assert json.loads(out) == {"version": "0", "published": False, "changes": []}
+    status, out, _ = desk.of("diff", SECOND, "--json")
+    assert (status, len(json.loads(out)["changes"])) == (1, 3)
+    assert json.loads(desk.done("list", "--json"))["policies"][0]["name"] == "vips"
+    assert json.loads(desk.done("show", "--json")) == json.loads(desk.done("list", "--json"))
+
+
+def test_without_the_topic_every_command_says_what_makes_it(
+    kafka: Broker, topic_prefix: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    desk = Desk(kafka.bootstrap, topic_prefix, tmp_path, capsys)
+    for command, *arguments in (("list",), ("show",), ("history",), ("explain", "ann")):
+        status, _, err = desk(command, *arguments)
+        assert (status, err.count("\n")) == (1, 1)
+        assert "`senderwatch topics create` makes it" in err
+    assert [desk.of(command, FIRST)[0] for command in ("apply", "diff")] == [1, 2]
+
+
+def test_without_a_broker_the_status_is_69(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    desk = Desk("127.0.0.1:1", "", tmp_path, capsys)
+    for told in (desk("list"), desk.of("apply", FIRST), desk.of("diff", FIRST)):
+        assert told[0] == 69
+        assert told[2].startswith("senderwatch: no broker answers at 127.0.0.1:1")

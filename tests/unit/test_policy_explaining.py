@@ -32,7 +32,7 @@ def test_the_one_that_applies_says_what_holds() -> None:
         "vips": "*the sender is in vips",
         "exact": "the domain, mail.x.example, is not of x.example without subdomains",
         "shop": 'the domain mail.x.example is of x.example; the tenant is shop; but "vips" comes first',
-        "default": 'for whom no other policy applies, but "vips" does',
+        "default": 'is for those to whom no other applies, and "vips" does',
     }
 
 

@@ -317,3 +317,12 @@ def test_a_file_that_cannot_be_read_is_named_with_the_reason(tmp_path: Path) -> 
     (tmp_path / "latin1.yaml").write_bytes("brake_blocks: 5 # \xe9".encode("latin-1"))
     with pytest.raises(PolicyFileUnusable, match=r"latin1\.yaml:1:19: given the byte e9, which is not UTF-8"):
         load(tmp_path / "latin1.yaml")
+
+
+def test_of_thousands_of_problems_the_first_are_told_and_the_rest_counted(tmp_path: Path) -> None:
+    path = tmp_path / "policies.yaml"
+    path.write_text("groups: {all: [" + "'', " * 1000 + "]}")
+    with pytest.raises(PolicyFileUnusable) as refused:
+        load(path)
+    lines = str(refused.value).splitlines()
+    assert (len(lines), lines[-1]) == (201, f"{path}: and 800 problems more")
