@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from itertools import accumulate
 from typing import Any
 
 from processor.notification.facts import AccountEvents, AccountFacts, by_account, facts_of
@@ -13,6 +14,8 @@ from processor.restrictions.events import SenderUnblocked
 
 DETAILED_MAX = 20
 """Accounts with all their facts in one mail; mail programs cut a page off at about 100 kB."""
+LIMITS_MAX = 50
+"""Limits with all their facts in one mail: an alert tells of each that an account exceeded."""
 NAMED_MAX = 480
 """Accounts of which only the name is given, after those with details; the rest is counted."""
 SEEN_MAX = 5
@@ -71,6 +74,7 @@ def context_of(
     """What the mail of `notification` tells; `entries`, at least one, are its accounts with their events."""
     accounts, overtaken = by_account(entries), frozenset(notification.overtaken)
     facts = [facts_of(each, overtaken) for each in accounts[: DETAILED_MAX + NAMED_MAX]]
+    detailed = _how_many_detailed(facts)
     proofs = [event.evidence for _, event in entries if not isinstance(event, SenderUnblocked) and event.evidence]
     self_service = bool(surroundings.console_url) or notification.readers_are_staff
     return MailContext(
@@ -78,8 +82,8 @@ def context_of(
         language=language.code,
         tenant=unlinked(readable(notification.tenant_id, 80), 80),
         count=len(accounts),
-        accounts=facts[:DETAILED_MAX],
-        named=[fact.name for fact in facts[DETAILED_MAX:]],
+        accounts=facts[:detailed],
+        named=[fact.name for fact in facts[detailed:]],
         unnamed=max(0, len(accounts) - DETAILED_MAX - NAMED_MAX),
         first=facts[0],
         earliest_ms=min(event.occurred_at_ms for _, event in entries),
@@ -95,6 +99,11 @@ def context_of(
         sender_address=surroundings.sender_address,
         test_notice=language.test_notice if is_test else None,
     )
+
+
+def _how_many_detailed(facts: Sequence[AccountFacts]) -> int:
+    limits = accumulate(1 + len(fact.also_exceeded) for fact in facts[:DETAILED_MAX])
+    return max(1, sum(count <= LIMITS_MAX for count in limits))
 
 
 def _counted(values: Iterable[str]) -> list[tuple[str, int]]:

@@ -49,7 +49,7 @@ class Envelope:
 
 def enveloped(mail: Mail, recipient: str) -> Envelope:
     """The mail for one of its recipients, written as that address needs it."""
-    smtputf8 = needs_smtputf8(recipient)
+    smtputf8 = needs_smtputf8(recipient) or needs_smtputf8(mail.sender_address)
     return Envelope(
         name=f"{mail.message_id.strip('<>').partition('@')[0]}/{recipient}",
         mail_from=on_the_wire(mail.sender_address),

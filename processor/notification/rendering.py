@@ -25,6 +25,8 @@ from processor.notification.typesetting import FILTERS, paragraph
 from processor.policies.recipients import DEFAULT_LANGUAGE
 
 SUBJECT_MAX = 200
+_LANGUAGE_TAG = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
+"""RFC 5646, section 2.1, without its finer rules: it stands in a header of each mail."""
 PARTS = ("subject.txt", "text.txt", "page.html")
 
 
@@ -61,7 +63,12 @@ class Templates:
             lstrip_blocks=True,
         )
         self.environment.filters.update(FILTERS)
-        codes = sorted(name.split("/")[0] for name in sources if name.endswith("/language.toml"))
+        codes = sorted(code for code, _, file in (name.partition("/") for name in sources) if file == "language.toml")
+        for code in codes:
+            if not _LANGUAGE_TAG.fullmatch(code):
+                raise BrokenTemplates(
+                    f"{self._places[f'{code}/language.toml']}: its folder must be named as a language is, such as de or pt-BR"
+                )
         self._languages = {
             code.lower(): Language.parse(
                 code, sources[f"{code}/language.toml"], place=self._places[f"{code}/language.toml"]

@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator
 
+from processor.policies.addresses import is_address
+
 
 def _property_values(value: object) -> object:
     """Librdkafka properties as strings by their dotted names, as TOML tables and environment variables can give them.
@@ -39,6 +41,12 @@ def _matching(pattern: str, expected: str) -> AfterValidator:
     return AfterValidator(check)
 
 
+def _address(value: str) -> str:
+    if not is_address(value):
+        raise ValueError("expected a mail address, local@domain")
+    return value
+
+
 def secret_in(path: Path) -> str:
     """The content of a file that holds one secret, without the line end that editors add."""
     try:
@@ -66,6 +74,6 @@ Servers = Annotated[str, _matching(r"[^\s,/@]+:\d+(,[^\s,/@]+:\d+)*", "HOST:PORT
 Prefix = Annotated[str, _matching(r"[a-zA-Z0-9._-]{0,150}", "letters, digits, '.', '_' and '-', 150 at most")]
 RegistryUrl = Annotated[str, _matching(r"(https?|mock)://[^\s@]+", "http(s)://HOST..., user and password apart")]
 WebUrl = Annotated[str, _matching(r"https?://[^\s@]+", "http(s)://HOST...")]
-Address = Annotated[str, _matching(r"[^\s@<>]+@[^\s@<>]+", "a mail address, local@domain")]
+Address = Annotated[str, AfterValidator(_address)]
 Domain = Annotated[str, _matching(r"[A-Za-z0-9.-]+", "a domain name")]
 Selector = Annotated[str, _matching(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?", "a name as in DNS, such as 's1'")]

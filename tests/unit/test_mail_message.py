@@ -117,6 +117,12 @@ def test_an_address_beyond_ascii_gets_a_copy_of_its_own() -> None:
     assert utf8_copy.recipient == "почта@xn--e1afmkfd.xn--p1ai"
 
 
+def test_a_senders_address_beyond_ascii_needs_smtputf8_too() -> None:
+    envelope = enveloped(replace(MAIL, sender_address=EAI), "postmaster@school.example")
+    assert envelope.smtputf8
+    assert "<почта@xn--e1afmkfd.xn--p1ai>\r\n".encode() in envelope.content
+
+
 def test_only_a_local_part_beyond_ascii_needs_smtputf8() -> None:
     assert not needs_smtputf8("postmaster@пример.рф")
     assert on_the_wire("postmaster@пример.рф") == "postmaster@xn--e1afmkfd.xn--p1ai"

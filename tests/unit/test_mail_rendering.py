@@ -340,6 +340,19 @@ def test_a_digest_of_thousands_stays_bounded_and_counts_whom_it_does_not_name() 
     assert "And 4,500 more" in many.text
 
 
+def test_a_digest_of_alerts_over_every_limit_stays_bounded_too() -> None:
+    limits = TEMPLATES.language("en").limits
+    alerts = [
+        replace(alerted(f"user{number}@school.example"), evidence=evidence(limit_name=name))
+        for number in range(600)
+        for name in limits
+    ]
+    mail = render(*alerts)
+    assert mail.subject.startswith("Outbound spam: user0@school.example and 599 more accounts")
+    assert len(mail.html.encode()) < 102_000
+    assert all(f"user{number}@school.example" in mail.text for number in range(DETAILED_MAX + NAMED_MAX))
+
+
 @given(st.integers(1, 60), LANGUAGES)
 @settings(max_examples=20)
 def test_every_account_of_a_digest_up_to_the_bound_is_named_in_both_parts(count: int, language: str) -> None:

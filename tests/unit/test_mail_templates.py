@@ -118,8 +118,10 @@ def test_a_language_may_have_a_senders_name_of_its_own(tmp_path: Path) -> None:
         ("en__alert_text_txt", "{{ ''.__class__.__mro__ }}", "en/alert.text.txt:1: .*unsafe"),
         ("layout__page_html", "{{ tenant.upper( }}", "layout/page.html:1: "),
         ("en__bloked_text_txt", "hello", "en/bloked.text.txt: no mail uses this file"),
+        ("fr__more__language_toml", "", "fr/more/language.toml: no mail uses this file"),
         ("fr__blocked_text_txt", "bonjour", "fr/blocked.text.txt: no mail uses this file"),
         ("en__language_toml", "decimal = ", "en/language.toml: "),
+        ("my english__language_toml", "decimal = ", "my english/language.toml: its folder must be named as a language is"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_in_a_folder_is_said_at_the_start_with_file_and_line(
