@@ -1,6 +1,6 @@
 """Which policy applies to a sender: the first one that matches, found by an index (design, section 5).
 
-Thousands of policies with lists of thousands of senders: a lookup looks at the few that can match, not at all. Each policy hangs on
+Thousands of policies with lists of thousands of senders: a lookup looks at the few that can match. Each policy hangs on
 one of its conditions, the *anchor*, under each name that this condition gives; a sender's own names lead to the policies to check.
 
 Measured with 5,000 policies (lists of senders, domains, tenants, a group of 100,000 with a tenant each) on one core: 2.0 to 2.9 us a

@@ -10,7 +10,7 @@ from processor.cli.main import run
 def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["--help"]) == 0
     told = capsys.readouterr().out
-    for command in ("topics", "verdicts", "detect", "notify", "events", "demo"):
+    for command in ("policy", "topics", "verdicts", "detect", "notify", "events", "demo"):
         assert command in told
 
 

@@ -3,12 +3,14 @@
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from ruamel.yaml import YAML
 
+from processor.cli.main import run
 from processor.policies.file import parse
 from processor.policies.policy import Action, Policy, PolicySet
 from processor.policies.problems import PolicyFileError
@@ -102,6 +104,20 @@ def test_the_example_is_valid_by_the_schema_and_gives_every_key() -> None:
 def test_what_the_reader_takes_the_schema_takes(document: dict[str, Any]) -> None:
     assert list(violations(json_schema(), document)) == []
     assert list(violations(json_schema(), _loaded(as_yaml(parse(json.dumps(document)))))) == []
+
+
+def test_the_page_shows_a_file_and_what_is_said_of_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = (ROOT / "docs" / "policies.md").read_text("utf-8")
+    (yaml,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    ((arguments, said),) = re.findall(
+        r"\$ senderwatch (policy explain .*) --file policies.yaml\n(.*?)```", page, re.DOTALL
+    )
+    path = tmp_path / "policies.yaml"
+    path.write_text(yaml)
+    assert run([*arguments.split(), "--file", str(path)]) == 0
+    told = capsys.readouterr().out
+    shown = [re.escape(line).replace(r"\.\.\.", ".*") for line in said.splitlines()]
+    assert re.fullmatch("\n".join(shown) + "\n", told)
 
 
 def _mappings(schema: dict[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], set[str]]]:
