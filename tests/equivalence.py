@@ -9,12 +9,19 @@ import subprocess
 import tempfile
 import time
 import uuid
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from processor import avro
+from processor.kafka.clients import ClientSettings
+from processor.kafka.policy_log import publish
+from processor.kafka.serde import Serde
 from processor.kafka.topics import TopicNames
-from processor.policies.policy import PolicySet
+from processor.policies.limits import LIMITS
+from processor.policies.policy import Action, Conditions, Policy, PolicySet
+from processor.restrictions.commands import RECORD, Command, CommandKind
 from processor.verdicts.generator import Traffic, generate
 from tests import processes
 from tests.brokers import Cluster
@@ -34,6 +41,8 @@ class Way:
     options: tuple[str, ...] = ()
     kill_after_s: float | None = None
     """SIGKILL a worker when it has decided something, start it again, and kill twice more, each after a random part of so long."""
+    interferes: bool = False
+    """Meanwhile versions of the policies come, and people lift and block."""
 
 
 WAYS = (
@@ -43,6 +52,7 @@ WAYS = (
     Way("batches of 7", options=("--batch-size", "7")),
     Way("one of two killed half way", workers=2, kill_after_s=4.0),
     Way("killed again and again, with a slot", options=("--slot", "a"), kill_after_s=4.0),
+    Way("commands and policies in between, one of two killed", 2, ("--batch-size", "200"), 4.0, interferes=True),
 )
 
 
@@ -54,8 +64,63 @@ def fill(bootstrap: str, prefix: str, traffic: Traffic) -> TopicNames:
     return topics
 
 
-def run(bootstrap: str, prefix: str, way: Way, seed: int, folder: Path, timeout_s: float = 300.0) -> int:
-    """Run detect in one way until everything is processed; returns how many processes were killed."""
+class Interference:
+    """Somebody who publishes policies and gives commands while the workers work: both depend on what was decided so far."""
+
+    def __init__(self, bootstrap: str, topics: TopicNames, seed: int) -> None:
+        self._settings = ClientSettings(bootstrap)
+        self._bootstrap = bootstrap
+        self._topics = topics
+        self._chance = random.Random(seed)
+        self._serde = Serde(None)
+        self._given = 0
+        self._next_s = 0.0
+
+    def meddle(self) -> None:
+        """Now and then: a version, or a few commands to some who are restricted now and some who are not."""
+        if time.monotonic() < self._next_s or self._given >= 40:
+            return
+        self._next_s = time.monotonic() + self._chance.uniform(0.0, 0.3)
+        if self._chance.random() < 0.3:
+            self._publish()
+        restricted = sorted(restricted_now(self._bootstrap, self._topics))
+        for sender in self._chance.sample([*restricted, "nobody@example.org"], min(3, 1 + len(restricted))):
+            self._command(sender)
+
+    def _publish(self) -> None:
+        chance = self._chance
+        limits = {limit.name: chance.choice([None, limit.default / 2.0, float(limit.default)]) for limit in LIMITS}
+        domains = frozenset({f"school-{chance.randrange(6)}.example", "example"})
+        scoped = Policy(
+            "scoped", limits, action=chance.choice(list(Action)), conditions=Conditions(sender_domains=domains)
+        )
+        default = Policy(unblocks_without_support=chance.randrange(3))
+        policies = PolicySet((scoped, default), brake_blocks=chance.choice([5, 100]))
+        publish(self._settings, self._topics.policies, self._serde, "default", policies, published_by="t", comment=None)
+
+    def _command(self, sender: str) -> None:
+        chance = self._chance
+        self._given += 1
+        topic = chance.choice([self._topics.commands, self._topics.support_commands])
+        kind = chance.choice([CommandKind.UNBLOCK] * 3 + [CommandKind.BLOCK])
+        tenant = sender.rpartition("@")[2] if chance.random() < 0.8 else "another"
+        command = Command(f"c{self._given}", kind, sender, tenant, "somebody", ticket=chance.choice([None, "T-1"]))
+        write_all(self._bootstrap, topic, [(sender.encode(), self._serde.encode(topic, RECORD, command.to_record()))])
+
+
+def run(
+    bootstrap: str,
+    prefix: str,
+    way: Way,
+    seed: int,
+    folder: Path,
+    meddle: Callable[[], None] = lambda: None,
+    timeout_s: float = 300.0,
+) -> int:
+    """Run detect in one way until everything is processed; returns how many processes were killed.
+
+    `meddle` is called again and again meanwhile.
+    """
     chance = random.Random(seed)
     command = ("detect", "--once", "--bootstrap-servers", bootstrap, "--topic-prefix", prefix, *FAST, *way.options)
     killed, started = 0, 0
@@ -91,15 +156,23 @@ def run(bootstrap: str, prefix: str, way: Way, seed: int, folder: Path, timeout_
             for process in [each for each in running if each.poll() is not None]:
                 running.remove(process)
                 assert process.returncode == 0, f"{way.name}: exit status {process.returncode}, see {folder}"
+            meddle()
             time.sleep(0.02)
     finally:
         for process in running:
             processes.end(process)
+    if way.interferes:
+        run(bootstrap, prefix, Way("what came last"), seed, folder)
     return killed
 
 
-def check(bootstrap: str, topics: TopicNames) -> int:
-    """Compare what was published with the reference; returns how many decisions there are."""
+def interference(way: Way, bootstrap: str, topics: TopicNames, seed: int) -> Callable[[], None]:
+    """What happens beside a way."""
+    return Interference(bootstrap, topics, seed).meddle if way.interferes else lambda: None
+
+
+def check(bootstrap: str, topics: TopicNames) -> Counter[str]:
+    """Compare what was published with the reference; returns how many decisions of each kind there are."""
     expected = expected_decisions(bootstrap, topics, PolicySet())
     published = published_decisions(bootstrap, topics)
     missing, unexpected = expected.keys() - published.keys(), published.keys() - expected.keys()
@@ -107,7 +180,7 @@ def check(bootstrap: str, topics: TopicNames) -> int:
     assert not unexpected, f"{len(unexpected)} decisions are not the reference's"
     assert published == expected
     assert restricted_now(bootstrap, topics) == restricted_by(expected)
-    return len(expected)
+    return Counter(name for name, _ in expected.values())
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -128,10 +201,12 @@ def main(arguments: list[str] | None = None) -> None:
                 logs = Path(folder) / prefix
                 logs.mkdir()
                 began_s = time.monotonic()
-                killed = run(bootstrap, prefix, way, chosen.seed, logs)
+                killed = run(
+                    bootstrap, prefix, way, chosen.seed, logs, interference(way, bootstrap, topics, chosen.seed)
+                )
                 took_s = time.monotonic() - began_s
                 decisions = check(bootstrap, topics)
-                print(f"{way.name}: {decisions} decisions as the reference's, {killed} killed, {took_s:.1f} s")  # noqa: T201
+                print(f"{way.name}: {dict(decisions)} as the reference's, {killed} killed, {took_s:.1f} s")  # noqa: T201
         finally:
             cluster.sigkill()
 
