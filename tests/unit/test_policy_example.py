@@ -188,3 +188,23 @@ def test_what_the_schema_refuses_the_reader_refuses_too(document: Any) -> None:
     assert list(violations(json_schema(), document))
     with pytest.raises(PolicyFileError):
         parse(json.dumps(document))
+
+
+def test_check_says_how_much_there_is_and_what_is_probably_not_meant(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["policy", "check", str(EXAMPLE)]) == 0
+    told = "valid: 5 policies beside the default one, 4 groups of 8 senders, contacts of 3 tenants"
+    assert capsys.readouterr().out == f"{EXAMPLE}: {told}\n"
+    path = tmp_path / "policies.yaml"
+    path.write_text("groups: {vips: [ann]}")
+    assert run(["policy", "check", str(path)]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        f"{path}: valid: 0 policies beside the default one, 1 group of 1 sender",
+        f'{path}: note: no policy names the group "vips"',
+    ]
+
+
+def test_the_schema_command_prints_the_file_that_editors_use(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["policy", "schema"]) == 0
+    assert capsys.readouterr().out == SCHEMA.read_text("utf-8")
