@@ -122,51 +122,17 @@ class _Stage:
         )
 
 
+_Act = tuple[str, Sequence[RestrictionEvent], bool, bool]
+"""Name, events, whether they are overtaken when the mail goes out, whether its readers are staff."""
+
+
 def scenes(language: str, now_ms: int, *, message_id_domain: str = "mail.example.org") -> Iterator[Scene]:
     """Every kind of mail in a language, as it would be sent at `now_ms`; the same for the same arguments.
 
     Between them they take every branch that a template can have reason for.
     """
     stage = _Stage(now_ms)
-    several = [stage.blocked(f"{name}@{_TENANT}", previous_unblocks=each % 4) for each, name in enumerate(_NAMES[:3])]
-    storm = [stage.blocked(f"{name}{each}@{_TENANT}") for each in range(45) for name in _NAMES]
-    again = stage.blocked(ago_ms=20_000, previous_blocks=2)
-    first_end = stage.unblocked(several[0])
-    lifted = {"reason": UnblockReason.RELEASED, "released_by": "j.jansen", "comment": "password changed, device wiped"}
-    by_support = stage.unblocked(several[1], **{**lifted, "released_by": "support desk", "ticket": "T-4711"})
-    recipients = {"external_recipients_per_hour": (500.0, 1234.0, 1), "recipients_per_day": (1000.0, 1320.0, 24)}
-    over_both = [
-        stage.alerted(limit_name=name, limit=limit, observed=seen, hours=hours)
-        for name, (limit, seen, hours) in recipients.items()
-    ]
-    unknown = Trigger("sample", None, None, "MALWARE")
-    held = [stage.alerted(f"{name}@{_TENANT}", cause=Cause.BRAKE) for name in _NAMES]
-    acts: list[tuple[str, Sequence[RestrictionEvent], bool, bool]] = [
-        # name, events, whether they are overtaken, whether the readers are staff
-        ("blocked-one", [several[0]], False, False),
-        ("blocked-several", several, False, False),
-        ("blocked-by-hand", [stage.by_hand()], False, False),
-        ("blocked-by-hand-nameless", [stage.by_hand(issued_by=None, reason=None)], True, False),
-        ("blocked-no-unblock-left", [stage.blocked(previous_unblocks=3, previous_blocks=4)], False, False),
-        ("blocked-for-staff", [stage.blocked(blocked_until_ms=None)], False, True),
-        ("blocked-for-staff-several", [*several, stage.by_hand(sender=f"zoe@{_TENANT}")], True, True),
-        ("blocked-twice", [several[0], again], False, False),
-        ("blocked-storm", storm, False, False),
-        ("unblocked-expired", [first_end], False, False),
-        ("unblocked-lifted", [stage.unblocked(several[0], **lifted)], False, False),
-        ("unblocked-by-support", [by_support], True, True),
-        ("unblocked-several", [first_end, by_support, stage.unblocked(several[2], **lifted)], True, False),
-        ("unblocked-twice", [first_end, stage.unblocked(again, **lifted)], False, False),
-        ("unblocked-storm", [stage.unblocked(block) for block in storm], False, False),
-        ("alert-one", [over_both[0]], False, False),
-        ("alert-two-limits", over_both, False, False),
-        ("alert-several", [*over_both, stage.alerted(f"bram@{_TENANT}", trigger=unknown)], False, True),
-        ("alert-storm", [stage.alerted(block.sender) for block in storm], False, False),
-        ("brake", held, False, True),
-        ("brake-one", held[:1], False, True),
-        ("brake-storm", [stage.alerted(block.sender, cause=Cause.BRAKE) for block in storm], False, True),
-    ]
-    for name, events, is_overtaken, for_staff in acts:
+    for name, events, is_overtaken, for_staff in (*_blocks(stage), *_ends(stage), *_alerts(stage)):
         notify = Notify(
             (f"postmaster@{_TENANT}",), language=language, time_zone="Europe/Amsterdam", readers_are_staff=for_staff
         )
@@ -182,3 +148,57 @@ def scenes(language: str, now_ms: int, *, message_id_domain: str = "mail.example
             ),
             [(joined(event, b"", notify, digest, place), event) for place, event in enumerate(events)],
         )
+
+
+def _blocks(stage: _Stage) -> list[_Act]:
+    several = [stage.blocked(f"{name}@{_TENANT}", previous_unblocks=used) for used, name in enumerate(_NAMES[:4])]
+    again = stage.blocked(ago_ms=20_000, previous_blocks=2)
+    return [
+        ("blocked-one", several[:1], False, False),
+        ("blocked-several", several, False, False),
+        ("blocked-by-hand", [stage.by_hand()], False, False),
+        ("blocked-by-hand-nameless", [stage.by_hand(issued_by=None, reason=None)], True, False),
+        ("blocked-no-unblock-left", [stage.blocked(previous_unblocks=3, previous_blocks=4)], False, False),
+        ("blocked-for-staff", [stage.blocked(blocked_until_ms=None)], False, True),
+        ("blocked-for-staff-several", [*several, stage.by_hand(sender=f"zoe@{_TENANT}")], True, True),
+        ("blocked-twice", [several[0], again], False, False),
+        ("blocked-storm", [stage.blocked(sender) for sender in _crowd()], False, False),
+    ]
+
+
+def _ends(stage: _Stage) -> list[_Act]:
+    blocks = [stage.blocked(f"{name}@{_TENANT}") for name in _NAMES[:3]]
+    lifted = {"reason": UnblockReason.RELEASED, "released_by": "j.jansen", "comment": "password changed, device wiped"}
+    expired = stage.unblocked(blocks[0])
+    by_support = stage.unblocked(blocks[1], **{**lifted, "released_by": "support desk", "ticket": "T-4711"})
+    return [
+        ("unblocked-expired", [expired], False, False),
+        ("unblocked-lifted", [stage.unblocked(blocks[0], **lifted)], False, False),
+        ("unblocked-by-support", [by_support], True, True),
+        ("unblocked-several", [expired, by_support, stage.unblocked(blocks[2], **lifted)], True, False),
+        ("unblocked-twice", [expired, stage.unblocked(stage.blocked(ago_ms=20_000), **lifted)], False, False),
+        ("unblocked-storm", [stage.unblocked(stage.blocked(sender)) for sender in _crowd()], False, False),
+    ]
+
+
+def _alerts(stage: _Stage) -> list[_Act]:
+    over_both = [
+        stage.alerted(limit_name="external_recipients_per_hour", limit=500.0, observed=1234.0),
+        stage.alerted(limit_name="recipients_per_day", limit=1000.0, observed=1320.0, hours=24),
+    ]
+    of_unknown_origin = stage.alerted(f"bram@{_TENANT}", trigger=Trigger("sample", None, None, "MALWARE"))
+    held = [stage.alerted(f"{name}@{_TENANT}", cause=Cause.BRAKE) for name in _NAMES]
+    return [
+        ("alert-one", over_both[:1], False, False),
+        ("alert-two-limits", over_both, False, False),
+        ("alert-several", [*over_both, of_unknown_origin], False, True),
+        ("alert-storm", [stage.alerted(sender) for sender in _crowd()], False, False),
+        ("brake", held, False, True),
+        ("brake-one", held[:1], False, True),
+        ("brake-storm", [stage.alerted(sender, cause=Cause.BRAKE) for sender in _crowd()], False, True),
+    ]
+
+
+def _crowd() -> Iterator[str]:
+    """More accounts than a mail names."""
+    return (f"{name}{number}@{_TENANT}" for number in range(45) for name in _NAMES)

@@ -1,11 +1,15 @@
 """The folder of templates: languages are folders, an operator's file stands over ours, and what is wrong is said at the start."""
 
+import re
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from processor import resources
+from processor.notification.context import MailContext
+from processor.notification.facts import AccountFacts, LimitFacts
 from processor.notification.kinds import Kind
 from processor.notification.language import BrokenLanguage, Language
 from processor.notification.rendering import BrokenTemplates, Templates
@@ -14,6 +18,7 @@ from processor.notification.template_check import check
 from processor.workers.mail_templates import copy_templates, load_templates
 from tests.mail_pages import SURROUNDINGS, TEMPLATES
 from tests.mail_samples import NOW_MS, blocked, sending
+from tests.processes import ROOT
 
 
 def sources() -> dict[str, str]:
@@ -174,6 +179,12 @@ def test_every_unknown_name_is_told_at_once() -> None:
         "en/blocked.text.txt:1: 'one' is not known here",
         "nl/alert.subject.txt:1: 'two' is not known here",
     ]
+
+
+def test_every_name_that_a_template_can_ask_for_is_on_the_page_on_notifications() -> None:
+    page = (ROOT / "docs" / "notifications.md").read_text().split("What a template can ask for:")[1]
+    names = {field.name for kind in (MailContext, AccountFacts, LimitFacts) for field in fields(kind)}
+    assert names <= set(re.findall(r"`(\w+)`", page))
 
 
 def test_the_samples_show_every_kind_and_are_the_same_each_time() -> None:
