@@ -16,13 +16,20 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from processor.kafka.serde import Serde
+from processor.notification.ledger import Ledger, LedgerRules
 from processor.notification.message import Mail, enveloped, write
+from processor.notification.notices import Notification
 from processor.notification.results import Accepted
+from processor.policies.recipients import Notify
 from processor.settings import NotifierSettings, SettingsError, load_settings
 from processor.smtp import Relay, SmtpOptions
+from processor.workers.composing import Composer
+from processor.workers.mail_writing import mail_writer
 from processor.workers.signing import CannotSign, Signer, SigningKey, signer_of
 from tests.dkim_keys import KeyPair, ed25519_key, pem, rsa_key, verifies
 from tests.hostile import hostile_texts
+from tests.mail_samples import blocked
 from tests.mail_sink import MailSink
 
 DATE_MS = 1_732_430_100_000
@@ -283,3 +290,24 @@ def test_half_a_configuration_is_an_error(tmp_path: Path, options: dict[str, Any
     with pytest.raises(SettingsError) as caught:
         settings_of(tmp_path, rsa_key().pem, **options)
     assert str(caught.value).startswith(complaint)
+
+
+# -- as the notifier sends them ----------------------------------------------------------------------------------------
+
+
+def test_a_mail_that_is_composed_again_from_the_ledger_is_the_same_signed_mail(tmp_path: Path) -> None:
+    serde, block = Serde(None), blocked("an\nna@school.example", previous_unblocks=2)
+    payload = serde.encode("sender-restrictions", "SenderBlocked", block.to_record())
+    ledger = Ledger(LedgerRules("mail.example.org"))
+    changes = ledger.take(block, payload, Notify(("postmaster@school.example",)), DATE_MS)
+    ledger.close_due(DATE_MS + 60_000, everything=True)
+    (notification,) = (change for change in changes if isinstance(change, Notification))
+    contents = {
+        Composer(serde, mail_writer(settings_of(tmp_path, rsa_key().pem)))
+        .envelope(ledger, notification.notification_id, "postmaster@school.example")
+        .content
+        for _ in range(2)
+    }
+    (content,) = contents
+    assert verifies(content, {DNS_NAME: rsa_key().record})
+    assert tags(content)["t"] == str(DATE_MS // 1000 + 60)
