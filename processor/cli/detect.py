@@ -25,7 +25,7 @@ def detect(
     ] = False,
     policies: Annotated[
         Path | None,
-        typer.Option("--policies", metavar="FILE", help="Limits, action and contacts in YAML; else the built-in ones."),
+        typer.Option("--policies", metavar="FILE", help="A policy file, for trials; else the policies that are published hold."),
     ] = None,
     group: Annotated[str | None, typer.Option("--group", help="Consumer group of the workers.")] = None,
     slot: Annotated[
@@ -49,7 +49,9 @@ def detect(
     kafka_properties: KafkaProperties = None,
     log_level: LogLevel = None,
 ) -> None:
-    """Count verdicts per sender, and block who passes a limit.
+    """Count verdicts per sender, and block who passes a limit; carry out the commands of people.
+
+    The limits are those of the published policies (`senderwatch policy apply`), whose versions are taken up without a restart.
 
     Run as many as there are partitions to share; each decision is published exactly once. SIGTERM finishes the
     transaction that is under way and leaves the group.
