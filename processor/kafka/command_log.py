@@ -22,6 +22,8 @@ from processor.restrictions.commands import RECORD, Command
 _SLICE_S = 0.1
 """How long the client is asked to wait at a time, so that we can see in between whether to go on."""
 _FETCH_WAIT_MS = 100
+_TIMEOUT_MAX_MS = 3_600_000
+"""The client refuses some weeks, and takes 0 for no end."""
 _ONCE = {
     # An idempotent producer takes half a second to get its number. This one sends each record once instead, and never again:
     # when no answer comes, nobody knows, and that is said.
@@ -94,7 +96,8 @@ class CommandLog:
         """
         values = [self._serde.encode(self.topic, RECORD, command.to_record()) for command in commands]
         unsent: list[Unsent] = []
-        client = producer(self._settings, extra={**_ONCE, "message.timeout.ms": round(patience_s * 1000)})
+        timeout_ms = min(max(1, round(patience_s * 1000)), _TIMEOUT_MAX_MS)
+        client = producer(self._settings, extra={**_ONCE, "message.timeout.ms": timeout_ms})
 
         def reported(command: Command) -> Callable[[KafkaError | None, Message], None]:
             def report(error: KafkaError | None, _: Message) -> None:

@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -443,6 +444,81 @@ def test_a_block_by_hand_has_reason_and_end(
     assert "sells the address list" in out
     (_, command), _ = worker.commands
     assert (command.kind, command.tenant_id, command.block_id) == (CommandKind.BLOCK, "acme", None)
+
+
+# -- with a real worker -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def detect(common: list[str], names: TopicNames, senderwatch: Senderwatch, tmp_path: Path) -> Callable[[], object]:
+    """Starts a detector on this test's topics."""
+    return lambda: senderwatch("detect", *common, output=tmp_path / "detect.log")
+
+
+def test_a_real_worker_lifts_as_often_as_the_policy_says_and_support_with_a_ticket(
+    detect: Callable[[], object], restricted: Restricted, capsys: pytest.CaptureFixture[str]
+) -> None:
+    detect()
+    block = ("block", ANN, "--tenant", "acme.example", "--reason", "r", "--timeout", "60s")
+    unblock = ("unblock", ANN, "--comment", "c", "--timeout", "60s")
+    took_s = []
+    for _ in range(3):
+        assert restricted(*block) == 0
+        begun_s = time.perf_counter()
+        assert restricted(*unblock) == 0
+        took_s.append(time.perf_counter() - begun_s)
+    assert min(took_s) < 1.0, took_s
+    assert restricted(*block) == 0
+    capsys.readouterr()
+    assert restricted(*unblock) == 1
+    assert "refused (SUPPORT_REQUIRED)" in capsys.readouterr().err
+    assert restricted(*unblock, "--as-support") == 1
+    assert "refused (TICKET_REQUIRED)" in capsys.readouterr().err
+    assert restricted(*unblock, "--as-support", "--ticket", "T-1") == 0
+    capsys.readouterr()
+    assert restricted("show", ANN, "--json") == 0
+    whole = json.loads(capsys.readouterr().out)
+    assert [event["type"].removeprefix("senderwatch.Sender") for event in whole["events"]] == [
+        *["Blocked", "Unblocked"] * 3, "Blocked", *["senderwatch.CommandRefused"] * 2, "Unblocked"
+    ]  # fmt: skip
+    assert not whole["restricted"]
+
+
+def test_a_command_that_nobody_answered_is_carried_out_when_a_worker_runs(
+    detect: Callable[[], object], restricted: Restricted, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert restricted("block", ANN, "--tenant", "acme", "--reason", "r", "--until", "3d", "--timeout", "0.1s") == 75
+    detect()
+    capsys.readouterr()
+
+    def is_listed() -> bool:
+        assert restricted("list", "--json") == 0
+        return ANN in capsys.readouterr().out
+
+    wait_until(is_listed, "the block", timeout_s=60)
+
+
+# -- a console ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_console_of_the_page_on_restrictions_lifts_a_block(
+    kafka: Broker, topic_prefix: str, worker: CommandWorker, tmp_path: Path
+) -> None:
+    page = (ROOT / "docs" / "restrictions.md").read_text(encoding="utf-8")
+    (program,) = re.findall(r'^```python title="console\.py"\n(.*?)^```$', page, re.MULTILINE | re.DOTALL)
+    (tmp_path / "console.py").write_text(program, encoding="utf-8")
+    block = a_block(1)
+    worker.block(block)
+    command = [
+        sys.executable, "-I", "console.py", "--bootstrap-servers", kafka.bootstrap, "--topic-prefix", topic_prefix,
+        "--schemas", str(ROOT / "schemas"), "--sender", ANN, "--tenant", block.tenant_id, "--block-id", block.block_id,
+        "--user", "eve@console", "--comment", "password changed",
+    ]  # fmt: skip
+    with worker.running():
+        console = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert console.returncode == 0, console.stderr
+    event = json.loads(console.stdout)
+    assert (event["sender"], event["reason"], event["released_by"]) == (ANN, "RELEASED", "eve@console")
 
 
 # -- what may go wrong --------------------------------------------------------------------------------------------------

@@ -1,16 +1,21 @@
 """Expected failures of the command line: one line that says what to do, an exit status, no traceback."""
 
+import re
+import shlex
 from pathlib import Path
 
 import pytest
+import typer
 
-from processor.cli.main import run
+from processor import resources
+from processor.cli.main import app, run
+from processor.notification import facts
 
 
 def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["--help"]) == 0
     told = capsys.readouterr().out
-    for command in ("policy", "topics", "verdicts", "detect", "notify", "events", "demo"):
+    for command in ("policy", "topics", "verdicts", "detect", "notify", "events", "restricted", "mail", "demo"):
         assert command in told
 
 
@@ -53,3 +58,42 @@ def test_a_password_on_the_command_line_is_not_repeated(capsys: pytest.CaptureFi
     assert run(["topics", "list", "-X", "sasl.password=correct-horse", "-X", "no.such=correct-horse"]) == 2
     printed = capsys.readouterr()
     assert "correct-horse" not in printed.out + printed.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["unblock"], "--comment"),
+        (["unblock", "--comment", "c"], "Give SENDER, --block-id or --domain"),
+        (["unblock", "a@x.example", "--comment", " "], "--comment: is empty"),
+        (["unblock", "", "--comment", "c"], "SENDER: is empty"),
+        (["unblock", "a@x.example", "--comment", "\udcff"], "--comment: not valid UTF-8"),
+        (["unblock", "a@x.example", "--domain", "x.example", "--comment", "c"], "--domain stands in place of SENDER"),
+        (["unblock", "a@x.example", "--subdomains", "--comment", "c"], "--subdomains goes with --domain"),
+        (["unblock", "--domain", "a@x.example", "--comment", "c"], "expected a domain such as acme.example"),
+        (["unblock", "a@x.example", "--comment", "c", "--timeout", "soon"], "--timeout soon: expected a time"),
+        (["unblock", "a@x.example", "--comment", "c", "--issued-by", ""], "--issued-by: is empty"),
+        (["block", "a@x.example", "--reason", "r"], "--tenant"),
+        (["block", "a@x.example", "--tenant", "x"], "--reason"),
+        (["block", "a@x.example", "--tenant", "x", "--reason", "r", "--until", "2020-01-01"], "that is past"),
+    ],
+)
+def test_a_command_that_means_nothing_is_refused_before_a_broker_is_asked(
+    arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["restricted", *arguments, "--bootstrap-servers", "127.0.0.1:1"]) == 2
+    assert told in capsys.readouterr().err
+
+
+def test_the_commands_that_the_mails_show_are_ours() -> None:
+    texts = "".join(file.read_text() for file in resources.folder("templates").rglob("*.*"))
+    shown = set(re.findall(r"senderwatch restricted [^\"\n]+", texts))
+    assert len(shown) >= 2
+    for text in (*shown, facts.unblock_command("o'neill@acme.example") or ""):
+        program, *words = shlex.split(text)
+        command = typer.main.get_command(app)
+        assert program == command.name
+        for name in words[:2]:
+            command = getattr(command, "commands", {})[name]
+        parsed = command.make_context(words[1], words[2:]).params  # wrong usage would raise
+        assert parsed.get("sender") in (None, "ACCOUNT", "o'neill@acme.example")
