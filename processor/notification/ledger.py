@@ -159,10 +159,13 @@ class Ledger:
         self._remember_block(folder.notification, account)
         return [*changes, account]
 
-    def close_due(self, now_ms: int, *, everything: bool = False) -> list[Change]:
-        """Closes the digests whose delay is over, or all of them; what they return is to be sent once recorded."""
+    def close_due(self, now_ms: int, *, everything: bool = False, most: int = 1000) -> list[Change]:
+        """Closes the digests whose delay is over, or all of them; what they return is to be sent once recorded.
+
+        About `most` at a time, so that a transaction stays short: the others are closed the next time.
+        """
         changes: list[Change] = []
-        while self._closing and (everything or self._closing[0][0] <= now_ms):
+        while self._closing and (everything or self._closing[0][0] <= now_ms) and len(changes) < most:
             _, notification_id = heappop(self._closing)
             folder = self._folders.get(notification_id)
             if folder is not None and folder.notification.stage is Stage.GATHERING:

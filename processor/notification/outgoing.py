@@ -38,6 +38,7 @@ class Outgoing:
         self._later: list[tuple[int, Errand]] = []
         self._ready: dict[str, dict[Errand, None]] = {}
         """What is due, by domain, longest due first."""
+        self._ready_count = 0
         self._turns: dict[str, None] = {}
         """The domains that have something ready and a place free, in turn."""
         self._under_way: dict[Errand, int] = {}
@@ -48,12 +49,17 @@ class Outgoing:
         self._hanging: set[Errand] = set()
 
     def __len__(self) -> int:
-        return len(self._later) + sum(map(len, self._ready.values())) + len(self._under_way)
+        return len(self._later) + self._ready_count + len(self._under_way)
 
     @property
     def under_way(self) -> frozenset[Errand]:
         """What has started and is not done."""
         return frozenset(self._under_way)
+
+    @property
+    def is_sending(self) -> bool:
+        """Whether anything has started and is not done."""
+        return bool(self._under_way)
 
     def schedule(self, errand: Errand, at_ms: int) -> None:
         """To be started at `at_ms` or as soon after it as there is room."""
@@ -80,6 +86,7 @@ class Outgoing:
             if errand is None:
                 continue
             del waiting[errand]
+            self._ready_count -= 1
             self._under_way[errand] = now_ms
             self._started.append((now_ms, errand))
             self._places[domain] += 1
@@ -104,12 +111,15 @@ class Outgoing:
         for domain, waiting in ready.items():
             self._ready[domain] = {errand: None for errand in waiting if errand.partition != partition}
             self._take_turn(domain)
+        self._ready_count = sum(map(len, self._ready.values()))
 
     def _wake(self, now_ms: int) -> None:
         while self._later and self._later[0][0] <= now_ms:
             errand = heappop(self._later)[1]
             domain = errand.domain
-            self._ready.setdefault(domain, {})[errand] = None
+            waiting = self._ready.setdefault(domain, {})
+            self._ready_count += errand not in waiting
+            waiting[errand] = None
             self._take_turn(domain)
 
     def _counted(self, now_ms: int) -> int:

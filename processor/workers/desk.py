@@ -127,6 +127,11 @@ class Desk:
         return not self._kept and not len(self._outgoing) and not any(each.gathering for each in self._ledgers.values())
 
     @property
+    def is_sending(self) -> bool:
+        """Something is under way, or has ended and is still to be recorded."""
+        return bool(self._kept or self._outgoing.is_sending)
+
+    @property
     def deferred(self) -> int:
         """How many mails are not final, by recipient."""
         return sum(1 for ledger in self._ledgers.values() for _ in ledger.pending())

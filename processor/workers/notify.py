@@ -34,6 +34,8 @@ _log = structlog.get_logger(__name__)
 
 _BATCH = 500
 _POLL_S = 0.05
+_BRIEF_POLL_S = 0.005
+"""While mails are under way: their outcomes come from another thread, and the next ones wait for them."""
 _PAUSE_S = 1.0
 _LEASE_S = 3.0
 """Half a session. After so long without a commit the group may have given the partitions to another: ask before sending."""
@@ -104,7 +106,7 @@ class Notifier:
             self._patiently(self._transactions.start)
             self._membership.join()
             while not self._should_stop():
-                records = self._membership.poll(_BATCH, _POLL_S)
+                records = self._membership.poll(_BATCH, _BRIEF_POLL_S if self._desk.is_sending else _POLL_S)
                 if self._is_ahead:
                     # While partitions were given away: what was polled since is read again.
                     self._patiently(self._go_back)

@@ -39,6 +39,8 @@ def test_everything_is_started_in_the_end(scheduled: list[tuple[Errand, int]], m
     started: set[Errand] = set()
     while now_started := list(outgoing.start(100)):
         started |= set(now_started)
+        waiting = {errand for errand, _ in scheduled} - started
+        assert len(outgoing) == len(waiting) + len(now_started)
         for errand in now_started:
             outgoing.done(errand)
     assert started == {errand for errand, _ in scheduled}
