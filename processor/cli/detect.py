@@ -25,7 +25,9 @@ def detect(
     ] = False,
     policies: Annotated[
         Path | None,
-        typer.Option("--policies", metavar="FILE", help="A policy file, for trials; else the policies that are published hold."),
+        typer.Option(
+            "--policies", metavar="FILE", help="A policy file, for trials; else the policies that are published hold."
+        ),
     ] = None,
     group: Annotated[str | None, typer.Option("--group", help="Consumer group of the workers.")] = None,
     slot: Annotated[

@@ -1,7 +1,6 @@
 """`senderwatch events`: the restriction events as JSON Lines, the way other services and people look at them."""
 
 import io
-import json
 import os
 import select
 import signal
@@ -23,6 +22,7 @@ from processor.cli.common import (
     TopicPrefix,
     prepare,
 )
+from processor.cli.printing import json_line
 from processor.cli.signals import Stop, stop_on_signals
 from processor.kafka.clients import check_reachable
 from processor.kafka.event_log import EventName, LoggedEvent, Wanted, follow_events, read_events
@@ -90,7 +90,7 @@ class Output:
             self._watch.register(sys.stdout, 0)  # no events asked for: those that are always told are errors
 
     def show(self, event: LoggedEvent) -> None:
-        line = json.dumps(event.as_cloudevent(), ensure_ascii=False, separators=(",", ":"))
+        line = json_line(event.as_cloudevent())
         try:
             print(line, flush=True)
         except BrokenPipeError:

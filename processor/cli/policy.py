@@ -19,7 +19,7 @@ from processor.cli.common import (
 )
 from processor.cli.issuer import said_in
 from processor.cli.policy_applying import apply, check, diff
-from processor.cli.policy_opened import AsJson, loaded, opened, print_json
+from processor.cli.policy_opened import AsJson, loaded, opened
 from processor.cli.policy_words import (
     explanation_lines,
     explanation_record,
@@ -30,6 +30,7 @@ from processor.cli.policy_words import (
     published,
     scoped,
 )
+from processor.cli.printing import json_line
 from processor.policies.content import as_document
 from processor.policies.explaining import explained
 from processor.policies.policy import Policy, PolicySet
@@ -72,7 +73,7 @@ def list_(
         latest = versions.latest()
     policies = PolicySet() if latest is None else latest.policies
     if as_json:
-        print_json({"version": policies.version, **as_document(policies)})
+        print(json_line({"version": policies.version, **as_document(policies)}))
         return
     print(published(latest, settings.policies.set_name))
     for line in policy_table(policies):
@@ -107,7 +108,7 @@ def show(
         policies = _chosen(versions, version)
     document = as_document(policies) if name is None else scoped(_policy_named(policies, name))
     if as_json:
-        print_json({"version": policies.version, **document})
+        print(json_line({"version": policies.version, **document}))
         return
     print(f"# {named(policies.version)} of the policies {settings.policies.set_name}")
     print(as_yaml(policies) if name is None else to_yaml(document), end="")
@@ -135,7 +136,7 @@ def history(
         for version, changes in versions.history():
             found = True
             if as_json:
-                print_json(history_record(version, changes))
+                print(json_line(history_record(version, changes)))
             else:
                 for line in history_lines(version, changes):
                     print(line)
@@ -182,7 +183,7 @@ def explain(
             policies = _chosen(versions, version)
     found = explained(policies, sender, tenant or "")
     if as_json:
-        print_json(explanation_record(policies, sender, tenant, found))
+        print(json_line(explanation_record(policies, sender, tenant, found)))
         return
     for line in explanation_lines(policies, sender, tenant, found):
         print(line)

@@ -15,8 +15,9 @@ from processor.cli.common import (
     prepare,
 )
 from processor.cli.issuer import issuer, said_in
-from processor.cli.policy_opened import AsJson, File, loaded, opened, print_json
+from processor.cli.policy_opened import AsJson, File, loaded, opened
 from processor.cli.policy_words import difference_record, named, notes, summary
+from processor.cli.printing import json_line
 from processor.policies.differences import differences
 
 
@@ -56,7 +57,7 @@ def diff(
         old = versions.in_force()
     changes = differences(old, policies)
     if as_json:
-        print_json({"version": old.version, "changes": [difference_record(change) for change in changes]})
+        print(json_line({"version": old.version, "changes": [difference_record(change) for change in changes]}))
     else:
         for change in changes:
             print(change)
@@ -107,12 +108,14 @@ def apply(
                 print(change)
         version = versions.publish(policies, published_by=publisher, comment=comment) if changes else old.version
     if as_json:
-        print_json(
-            {
-                "version": version,
-                "published": bool(changes),
-                "changes": [difference_record(change) for change in changes],
-            }
+        print(
+            json_line(
+                {
+                    "version": version,
+                    "published": bool(changes),
+                    "changes": [difference_record(change) for change in changes],
+                }
+            )
         )
     elif changes:
         print(f"published: version {version} of the policies {settings.policies.set_name}, after {named(old.version)}")

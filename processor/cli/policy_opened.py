@@ -1,10 +1,9 @@
 """What the commands of `senderwatch policy` share: a file, the versions on Kafka, and how a failure of either is told."""
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -45,8 +44,3 @@ def opened(settings: Settings, *, failed: int = EXIT_FAILED) -> Iterator[PolicyV
             raise CommandFailed("interrupted; nothing was published", EXIT_INTERRUPTED) from None
         except (PolicyUnusable, PublishingFailed, ReadingFailed, RegistryRefused, UnknownVersion) as error:
             raise CommandFailed(str(error), failed) from None
-
-
-def print_json(record: dict[str, Any]) -> None:
-    """Print a record on one line, exact and in ASCII: no name in it can do anything to a terminal."""
-    print(json.dumps(record, separators=(",", ":")))

@@ -3,8 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from rich.cells import cell_len
-
+from processor.cli.printing import columns
 from processor.cli.times import shown as shown_time
 from processor.kafka.policy_log import PublishedVersion, UnusableVersion
 from processor.notification.sanitise import readable
@@ -15,7 +14,6 @@ from processor.policies.policy import BUILT_IN_VERSION, Conditions, Policy, Poli
 from processor.policies.problems import shown
 
 _COLUMN_MAX = 40
-"""A longer text pushes its own line out, not the columns of all others."""
 _NAMED = 3
 _WORDS_MAX = 200
 
@@ -60,7 +58,7 @@ def policy_table(policies: PolicySet) -> Iterator[str]:
     *others, default = policies.policies
     rows = [(str(policy.priority), shown(policy.name), policy.action, _whom(policy)) for policy in others]
     head, last = ("PRIORITY", "POLICY", "ACTION", "FOR"), ("", default.name, default.action, "everybody else")
-    yield from _columns([head, *rows, last])
+    yield from columns([head, *rows, last], _COLUMN_MAX)
 
 
 def _whom(policy: Policy) -> str:
@@ -119,17 +117,18 @@ def explanation_lines(
     notify = policies.notify_for(tenant or "", sender, policy.name)
     limits = policy_document(policy)["limits"].items()
     yield f'{readable(sender, _WORDS_MAX)}{whose} has the policy "{shown(policy.name)}" of {named(policies.version)}'
-    yield from _columns(
+    yield from columns(
         [
             ("  because", theirs.reason),
             ("  action", policy.action),
             ("  limits", ", ".join(f"{name} {'none' if bound is None else bound}" for name, bound in limits)),
             ("  told", ", ".join(notify.recipients) or "nobody: no recipients, no contacts, and no domain"),
-        ]
+        ],
+        _COLUMN_MAX,
     )
     if len(found) > 1:
         yield "the others do not apply"
-        yield from _columns([_other(each) for each in found if each is not theirs])
+        yield from columns([_other(each) for each in found if each is not theirs], _COLUMN_MAX)
     if not tenant and policies.matcher.by_tenant:
         yield "no tenant was given, and there are policies for tenants: see --tenant"
 
@@ -166,12 +165,6 @@ def explanation_record(
 def counted(number: int, what: str, several: str | None = None) -> str:
     """So many of something, in English."""
     return f"{number:,} {what if number == 1 else several or f'{what}s'}"
-
-
-def _columns(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
-    widths = [max(min(cell_len(row[column]), _COLUMN_MAX) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        yield "  ".join(text + " " * (width - cell_len(text)) for text, width in zip(row, widths, strict=True)).rstrip()
 
 
 def scoped(policy: Policy) -> dict[str, Any]:

@@ -15,10 +15,12 @@ from processor.cli.common import (
     complain,
     prepare,
 )
+from processor.cli.issuer import said_in
+from processor.cli.printing import json_line
 from processor.cli.restricted_commands import block, unblock
 from processor.cli.restricted_history import event_lines, history_json, mail_lines, standing
-from processor.cli.restricted_kafka import Kafka, block_of, opened, text_of
-from processor.cli.restricted_table import as_json, count, name_of, names_alike, table
+from processor.cli.restricted_kafka import Kafka, block_of, opened
+from processor.cli.restricted_table import count, name_of, names_alike, table
 from processor.kafka.reading import ReadingFailed
 from processor.kafka.sender_history import Mail, events_about, mails_of
 from processor.restrictions.selection import alike, is_of_domain
@@ -68,7 +70,7 @@ def list_(
         ]
     if as_json_:
         for logged in chosen:
-            print(as_json(logged.as_cloudevent()))
+            print(json_line(logged.as_cloudevent()))
         return
     for line in table([each for logged in chosen if (each := block_of(logged)) is not None]):
         print(line)
@@ -91,7 +93,7 @@ def show(
 
     The exit status is 1 when nothing is known of the sender.
     """
-    text_of("SENDER", sender)
+    said_in("SENDER", sender)
     settings = prepare(
         config,
         bootstrap_servers=bootstrap_servers,

@@ -1,8 +1,5 @@
 """`senderwatch restricted unblock` and `block`: commands to the worker that owns the sender, whose answer is waited for."""
 
-import getpass
-import os
-import platform
 import sys
 import uuid
 from collections.abc import Sequence
@@ -22,7 +19,8 @@ from processor.cli.common import (
     complain,
     prepare,
 )
-from processor.cli.restricted_kafka import block_of, opened, text_of
+from processor.cli.issuer import issuer, said_in
+from processor.cli.restricted_kafka import block_of, opened
 from processor.cli.restricted_outcomes import Outcomes, nobody_answered
 from processor.cli.restricted_table import count, name_of, names_alike, table
 from processor.cli.times import coming_ms, duration_ms, now_ms
@@ -98,12 +96,12 @@ def unblock(
     The worker that owns the sender decides, and its answer is printed. Exit status: 0 lifted, 1 refused or not restricted, 75 no
     worker has answered in time; the command stands then, and is carried out later.
     """
-    text_of("--comment", comment)
+    said_in("--comment", comment)
     for option, text in (("SENDER", sender), ("--ticket", ticket), ("--block-id", block_id), ("--domain", domain)):
         if text is not None:
-            text_of(option, text)
+            said_in(option, text)
     _check_whom(sender, block_id, domain, subdomains=subdomains)
-    issuer, _ = _issuer(issued_by), duration_ms(timeout, "--timeout")
+    given_by, _ = issuer(issued_by), duration_ms(timeout, "--timeout")
     settings = prepare(
         config,
         bootstrap_servers=bootstrap_servers,
@@ -129,7 +127,7 @@ def unblock(
             kind=CommandKind.UNBLOCK,
             sender=each.sender,
             tenant_id=each.tenant_id,
-            issued_by=issuer,
+            issued_by=given_by,
             block_id=each.block_id,  # what was seen is lifted, and not what may have come since
             reason=comment,
             ticket=ticket,
@@ -170,14 +168,14 @@ def block(
     answered in time; the command stands then, and is carried out later.
     """
     for option, text in (("SENDER", sender), ("--tenant", tenant), ("--reason", reason)):
-        text_of(option, text)
-    issuer, _ = _issuer(issued_by), duration_ms(timeout, "--timeout")
+        said_in(option, text)
+    given_by, _ = issuer(issued_by), duration_ms(timeout, "--timeout")
     command = Command(
         command_id=str(uuid.uuid4()),
         kind=CommandKind.BLOCK,
         sender=sender,
         tenant_id=tenant,
-        issued_by=issuer,
+        issued_by=given_by,
         until_ms=None if until is None else coming_ms(until, "--until", now_ms()),
         reason=reason,
     )
@@ -206,17 +204,6 @@ def _check_whom(sender: str | None, block_id: str | None, domain: str | None, *,
         raise CommandFailed("--subdomains goes with --domain", EXIT_USAGE)
     elif sender is None and block_id is None:
         raise CommandFailed("whom? Give SENDER, --block-id or --domain", EXIT_USAGE)
-
-
-def _issuer(given: str | None) -> str:
-    """Who gives the command, in his own word: else who this process runs as, and where."""
-    if given is not None:
-        return text_of("--issued-by", given)
-    try:
-        user = getpass.getuser()
-    except (OSError, KeyError):  # a container's user without a name
-        user = str(os.getuid())
-    return f"{user}@{platform.node()}"
 
 
 def _named(restricted: RestrictedSenders, sender: str) -> SenderBlocked:

@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from processor.cli.restricted_table import as_json, cause, count, exceeded, name_of, said, until
+from processor.cli.printing import json_line
+from processor.cli.restricted_table import cause, count, exceeded, name_of, said, until
 from processor.cli.times import shown
 from processor.kafka.cloudevents import rfc3339
 from processor.kafka.event_log import LoggedEvent
@@ -34,7 +35,7 @@ def history_json(
     sender: str, in_force: LoggedEvent | None, events: Sequence[LoggedEvent], mails: Sequence[Mail] | None
 ) -> str:
     """Everything as one JSON object; events are CloudEvents, as `senderwatch events` shows them."""
-    return as_json(
+    return json_line(
         {
             "sender": sender,
             "restricted": in_force is not None,

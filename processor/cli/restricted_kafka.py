@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
-from processor.cli.common import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, CommandFailed
+from processor.cli.common import EXIT_FAILED, EXIT_INTERRUPTED, CommandFailed
 from processor.cli.signals import Stop, stop_on_signals
 from processor.kafka.clients import ClientSettings, check_reachable
 from processor.kafka.event_log import LoggedEvent
@@ -52,14 +52,3 @@ def block_of(logged: LoggedEvent | None) -> SenderBlocked | None:
     """The block that a record of `restricted-senders` holds."""
     event = None if logged is None else logged.event
     return event if isinstance(event, SenderBlocked) else None
-
-
-def text_of(option: str, text: str) -> str:
-    """An argument that can be written as UTF-8, as everything in Kafka is; raises CommandFailed."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise CommandFailed(f"{option}: not valid UTF-8", EXIT_USAGE) from None
-    if not text.strip():
-        raise CommandFailed(f"{option}: is empty", EXIT_USAGE)
-    return text

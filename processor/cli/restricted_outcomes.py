@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Sequence
 
 from processor.cli.common import EXIT_DEFERRED, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, complain
-from processor.cli.restricted_table import as_json, count, name_of, said, until
+from processor.cli.printing import json_line
+from processor.cli.restricted_table import count, name_of, said, until
 from processor.cli.times import shown
 from processor.kafka.command_log import Unsent
 from processor.kafka.event_log import LoggedEvent
@@ -112,7 +113,7 @@ class Outcomes:
                 "outcome": outcome,
                 "event": None if logged is None else logged.as_cloudevent(),
             }
-            print(as_json(line), flush=True)
+            print(json_line(line), flush=True)
 
 
 def nobody_answered(timeout: str, topic: str) -> str:

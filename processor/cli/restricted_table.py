@@ -1,11 +1,8 @@
 """Restrictions as people read them: a table of those in force, and the words for one. Names are an attacker's: all are sanitised."""
 
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
 
-from rich.cells import cell_len
-
+from processor.cli.printing import columns
 from processor.cli.times import shown
 from processor.notification.sanitise import readable
 from processor.restrictions.events import Evidence, SenderBlocked
@@ -13,13 +10,7 @@ from processor.restrictions.events import Evidence, SenderBlocked
 NAME_MAX = 254
 TEXT_MAX = 1000
 _COLUMN_MAX = 60
-"""A longer text pushes its own line out, not the columns of all others."""
 _HEAD = ("SENDER", "TENANT", "SINCE", "UNTIL", "CAUSE", "POLICY", "BLOCKS IN 30 DAYS", "BLOCK ID")
-
-
-def as_json(value: Mapping[str, Any]) -> str:
-    """One line of JSON, exact and in ASCII: no name in it can do anything to a terminal."""
-    return json.dumps(value, separators=(",", ":"))
 
 
 def name_of(sender: str) -> str:
@@ -36,10 +27,7 @@ def table(blocks: Sequence[SenderBlocked]) -> Iterator[str]:
     """The blocks in force, a line each, in columns."""
     if not blocks:
         return
-    rows = [_HEAD, *(_row(block) for block in blocks)]
-    widths = [max(min(cell_len(row[column]), _COLUMN_MAX) for row in rows) for column in range(len(_HEAD))]
-    for row in rows:
-        yield "  ".join(_padded(text, width) for text, width in zip(row, widths, strict=True)).rstrip()
+    yield from columns([_HEAD, *(_row(block) for block in blocks)], _COLUMN_MAX)
 
 
 def _row(block: SenderBlocked) -> tuple[str, ...]:
@@ -56,10 +44,6 @@ def _row(block: SenderBlocked) -> tuple[str, ...]:
         str(block.previous_blocks + 1),
         block.block_id,
     )
-
-
-def _padded(text: str, width: int) -> str:
-    return text + " " * (width - cell_len(text))
 
 
 def cause(block: SenderBlocked) -> str:

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
+from processor.cli.printing import json_line
 from processor.cli.restricted_history import event_lines, history_json, mail_lines, standing
 from processor.cli.restricted_outcomes import Outcomes, nobody_answered
-from processor.cli.restricted_table import as_json, names_alike, table
+from processor.cli.restricted_table import names_alike, table
 from processor.kafka.command_log import Unsent
 from processor.kafka.event_log import LoggedEvent
 from processor.kafka.sender_history import Mail
@@ -75,7 +76,7 @@ def test_no_name_harms_the_terminal_in_a_history(event: Published) -> None:
 
 @given(hostile_names, hostile_names)
 def test_no_name_harms_the_terminal_elsewhere(name: str, other: str) -> None:
-    assert_harmless([standing(name, None), *names_alike(name, [other]), as_json({name: other})])
+    assert_harmless([standing(name, None), *names_alike(name, [other]), json_line({name: other})])
 
 
 @given(hostile_names)
