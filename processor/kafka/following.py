@@ -10,10 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from confluent_kafka import Message, TopicPartition
 
 from processor.kafka.clients import ClientSettings, consumer
-from processor.kafka.reading import ReadingStopped, place, raise_unless_end
-
-Partition = tuple[str, int]
-"""A topic's partition."""
+from processor.kafka.reading import Partition, ReadingStopped, place, raise_unless_end
 
 _BATCH = 1000
 _WAIT_S = 0.05

@@ -5,10 +5,10 @@ from collections.abc import Callable
 from confluent_kafka import Message
 
 from processor.kafka.clients import ClientSettings
-from processor.kafka.following import Follower, Partition
+from processor.kafka.following import Follower
 from processor.kafka.policies_now import PublishedPolicies
 from processor.kafka.policy_log import PARTITION as POLICIES_PARTITION
-from processor.kafka.reading import first_offsets, high_watermarks, partitions_of
+from processor.kafka.reading import Partition, first_offsets, high_watermarks, partitions_of
 from processor.kafka.restricted_now import RestrictedMailboxes
 
 

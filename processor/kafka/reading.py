@@ -15,12 +15,15 @@ from typing import Any, cast
 
 import structlog
 from confluent_kafka import IsolationLevel, KafkaError, KafkaException, Message, TopicPartition
-from confluent_kafka.admin import OffsetSpec
+from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from processor.kafka.clients import READER_GROUP, ClientSettings, admin, consumer
 from processor.kafka.errors import BrokerUnreachable
 
 _log = structlog.get_logger(__name__)
+
+Partition = tuple[str, int]
+"""A topic's partition."""
 
 _BATCH = 10_000
 _BATCH_WAIT_S = 0.02
@@ -109,6 +112,14 @@ def last_stable_offsets(
     return _asked(settings, topic, partitions, _LATEST, IsolationLevel.READ_COMMITTED, timeout_s)
 
 
+def bounds(settings: ClientSettings, partitions: Iterable[Partition]) -> dict[Partition, tuple[int, int]]:
+    """First offset and high watermark of partitions of any topics, asked for by one client. Raises as `high_watermarks`."""
+    wanted, client = list(partitions), admin(settings)
+    firsts = _answers(settings, client, wanted, _EARLIEST, IsolationLevel.READ_UNCOMMITTED, _ASK_TIMEOUT_S)
+    ends = _answers(settings, client, wanted, _LATEST, IsolationLevel.READ_UNCOMMITTED, _ASK_TIMEOUT_S)
+    return {partition: (firsts[partition], ends[partition]) for partition in wanted}
+
+
 def _asked(
     settings: ClientSettings,
     topic: str,
@@ -117,26 +128,42 @@ def _asked(
     isolation: IsolationLevel,
     timeout_s: float,
 ) -> dict[int, int]:
-    places = {TopicPartition(topic, partition): what for partition in partitions}
+    wanted = [(topic, partition) for partition in partitions]
+    answers = _answers(settings, admin(settings), wanted, what, isolation, timeout_s)
+    return {partition: offset for (_, partition), offset in answers.items()}
+
+
+def _answers(
+    settings: ClientSettings,
+    client: AdminClient,
+    partitions: Iterable[Partition],
+    what: OffsetSpec,
+    isolation: IsolationLevel,
+    timeout_s: float,
+) -> dict[Partition, int]:
+    """The caller keeps the client until the answers are there: they never come from one that is gone."""
+    places = {TopicPartition(*partition): what for partition in partitions}
     if not places:
         return {}
-    client = admin(settings)  # kept until the answers are there: they never come from a client that is gone
     deadline = time.monotonic() + timeout_s
     while True:
         answers = _answered(
             lambda left_s: client.list_offsets(places, isolation_level=isolation, request_timeout=left_s), deadline
         )
         try:
-            return {place.partition: answer.result().offset for place, answer in answers.items()}
+            return {(place.topic, place.partition): answer.result().offset for place, answer in answers.items()}
         except KafkaException as raised:
             error: KafkaError = raised.args[0]
             if error.code() in _AWAY:
                 raise BrokerUnreachable(settings.bootstrap_servers, error.str()) from None
             # For a partition that is not there and for one without a leader the client has the same words.
-            if not {place.partition for place in places} <= set(partitions_of(settings, topic)):
-                raise UnknownTopic(topic) from None
+            topics = partitions_of_each(settings, dict.fromkeys(place.topic for place in places))
+            for place in places:
+                if place.partition not in topics[place.topic]:
+                    raise UnknownTopic(place.topic) from None
             if time.monotonic() > deadline:
-                raise ReadingFailed(f"cannot ask for the offsets of {topic}: {error.str()}") from None
+                asked = ", ".join(topics)
+                raise ReadingFailed(f"cannot ask for the offsets of {asked}: {error.str()}") from None
             time.sleep(_ASK_AGAIN_S)  # no leader now: a broker restarts, or the topic is a moment old
 
 

@@ -13,9 +13,9 @@ from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Message
 
 from processor.avro import Undecodable, UndecodableRecord
 from processor.kafka.clients import ClientSettings
-from processor.kafka.following import Follower, Partition
+from processor.kafka.following import Follower
 from processor.kafka.policy_log import PolicyUnusable, policies_of
-from processor.kafka.reading import first_offsets, high_watermarks, place
+from processor.kafka.reading import Partition, bounds, place
 from processor.kafka.serde import Serde
 from processor.kafka.topics import TopicNames
 from processor.kafka.transactions import Offset
@@ -89,35 +89,28 @@ class SideInputs:
 
         Raises InputsMadeAnew, and those of processor.kafka.reading.
         """
-        ends = self._follow_policies()
-        for topic, role in self._roles.items():
-            own = {partition: offsets[role] for partition, offsets in starts.items()}
-            firsts = first_offsets(self._settings, topic, own)
-            high = high_watermarks(self._settings, topic, own)
-            for partition, offset in own.items():
-                self._waiting.pop(partition, None)
-                if offset > high[partition]:
-                    raise InputsMadeAnew(
-                        f"{topic}, partition {partition}, ends at offset {high[partition]}, but commands up to {offset} were "
-                        "carried out: the topic was made anew. Delete and create all topics of senderwatch together, and its groups"
-                    )
-                if offset < firsts[partition]:
-                    _log.error("retention took commands before they were read", topic=topic, partition=partition)
-            self._follower.follow({(topic, each): max(offset, firsts[each]) for each, offset in own.items()})
-            ends |= {(topic, partition): end for partition, end in high.items()}
+        wanted = {
+            (topic, each): offsets[role] for topic, role in self._roles.items() for each, offsets in starts.items()
+        }
+        policies = [] if self._policy_set is None else [(self._policies_topic, _POLICIES_PARTITION)]
+        known = bounds(self._settings, [*wanted, *policies])
+        for (topic, partition), offset in wanted.items():
+            first, end = known[topic, partition]
+            if offset > end:
+                raise InputsMadeAnew(
+                    f"{topic}, partition {partition}, ends at offset {end}, but commands up to {offset} were carried out: the topic "
+                    "was made anew. Delete and create all topics of senderwatch together, and its groups"
+                )
+            if 0 < offset < first:
+                _log.error("retention took commands before they were read", topic=topic, partition=partition)
+            self._waiting.pop(partition, None)
+        self._follower.follow({each: max(offset, known[each][0]) for each, offset in wanted.items()})
+        if policies and not self._follows_policies:
+            self._follower.follow({each: known[each][0] for each in policies})
+            self._follows_policies = True
+        ends = {partition: end for partition, (_, end) in known.items()}
         for messages in self._follower.read_up_to(ends, self._should_stop, _Patience(ends).after):
             self._take(messages)
-
-    def _follow_policies(self) -> dict[Partition, int]:
-        """The end of the policies now, which are followed from their first version on."""
-        if self._policy_set is None:
-            return {}
-        topic, partition = self._policies_topic, _POLICIES_PARTITION
-        if not self._follows_policies:
-            first = first_offsets(self._settings, topic, [partition])[partition]
-            self._follower.follow({(topic, partition): first})
-            self._follows_policies = True
-        return {(topic, partition): high_watermarks(self._settings, topic, [partition])[partition]}
 
     def end(self, partitions: Iterable[int]) -> None:
         """These belong to another worker now."""
