@@ -5,9 +5,12 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from processor.kafka.clients import ClientSettings
 from processor.kafka.serde import Serde
 from processor.kafka.topics import TopicNames
+from processor.telemetry import Health, Metrics
 from processor.verdicts.event import MessageVerdict, Verdict
+from processor.workers.detect import DetectOptions, DetectWorker
 from tests.brokers import Broker
 from tests.engines import payload_of
 from tests.topics_io import read_all, write_all
@@ -40,3 +43,20 @@ def spam(start: int, count: int, sender: str = "ann@a.test", at_ms: int = NOW_MS
 def journal(kafka: Broker, topics: TopicNames, wanted: str) -> list[dict[str, Any]]:
     found = [Serde(None).decode(message.value()) for message in read_all(kafka.bootstrap, topics.journal)]
     return [record for name, record in found if name == wanted]
+
+
+def work_once(kafka: Broker, topics: TopicNames) -> None:
+    """What `detect --once` does, in this process: where a test has to bring about what the client seldom does."""
+    metrics = Metrics()
+    options = DetectOptions(
+        group=topics.verdicts,
+        slot=None,
+        commit_interval_ms=500,
+        batch_size=5_000,
+        sweep_bytes=1 << 20,
+        once=True,
+        policy_set="default",
+    )
+    DetectWorker(
+        ClientSettings(kafka.bootstrap), topics, Serde(None), None, options, metrics, Health(metrics), lambda: False
+    ).run()

@@ -39,6 +39,8 @@ _log = structlog.get_logger(__name__)
 
 _IDLE_WAIT_S = 0.1
 _LETTERS_A_COMMIT = 5_000
+_COMMANDS_A_COMMIT = 5_000
+"""A transaction of all that has gathered while no worker ran could take longer than the broker lets one be open."""
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 5.0
 
 
@@ -147,7 +149,9 @@ class DetectWorker:
         try:
             records = 0
             self._take_inputs()
-            for each in self._consumer.poll(self._options.batch_size, self._wait_s()):
+            found = self._consumer.poll(self._options.batch_size, self._wait_s())
+            self._obey()  # the client may give verdicts of a partition in the very call that brings it
+            for each in found:
                 if isinstance(each, End):
                     self._at_end(each)
                 else:
@@ -175,8 +179,16 @@ class DetectWorker:
         """What has come besides the verdicts applies before the next of them: the policies, then the commands."""
         self._inputs.poll()
         self._adopt_policies()
+        self._obey()
+
+    def _obey(self) -> None:
+        """Carry out the commands that have been read, some thousands a commit. Raises as `_commit`."""
         for partition, work in self._works.items():
-            work.obey(self._inputs.commands(partition), self._topics)
+            commands = self._inputs.commands(partition)
+            for start in range(0, len(commands), _COMMANDS_A_COMMIT):
+                if start:
+                    self._commit()
+                work.obey(commands[start : start + _COMMANDS_A_COMMIT], self._topics)
         self._commit_soon()
 
     def _adopt_policies(self) -> None:

@@ -5,6 +5,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from confluent_kafka import TopicPartition
 
 from processor.kafka.clients import ClientSettings, admin
@@ -13,11 +14,12 @@ from processor.kafka.policy_log import publish
 from processor.kafka.reading import high_watermarks
 from processor.kafka.serde import Serde
 from processor.kafka.topics import TopicNames
+from processor.kafka.verdict_consumer import End, Run, VerdictConsumer
 from processor.policies.limits import LIMITS
 from processor.policies.policy import Action, Conditions, Policy, PolicySet
 from processor.restrictions.commands import RECORD, Command, CommandKind
 from tests.brokers import Broker
-from tests.detecting import NOW_MS, Detect, journal, put, spam, verdict
+from tests.detecting import NOW_MS, Detect, journal, put, spam, verdict, work_once
 from tests.engines import payload_of
 from tests.oracle import expected_decisions, published_decisions, restricted_by, restricted_now
 from tests.topics_io import read_all, write_all
@@ -154,6 +156,37 @@ def test_a_worker_that_is_behind_carries_a_command_out_before_the_verdicts_that_
     assert taken["before_offset"] < end, "the worker was still behind"
     assert names(kafka, topics) == ["SenderBlocked", "SenderUnblocked"]
     as_expected(kafka, topics)
+
+
+def test_commands_come_before_the_first_verdict_also_where_one_call_brings_a_partition_and_its_verdicts(
+    kafka: Broker, topics: TopicNames, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(kafka, topics, *spam(0, 3))
+    give(kafka, topics.commands, replace(UNBLOCK, kind=CommandKind.BLOCK))
+    poll, calls = VerdictConsumer.poll, list[int]()
+
+    def patient(self: VerdictConsumer, at_most: int, wait_s: float) -> list[Run | End]:
+        found = poll(self, at_most, wait_s)
+        while not calls and not found:
+            found = poll(self, at_most, wait_s)
+        calls.append(len(found))
+        return found
+
+    monkeypatch.setattr(VerdictConsumer, "poll", patient)
+    work_once(kafka, topics)
+    (taken,) = [
+        each for commit in journal(kafka, topics, COMMIT) for each in commit["inputs"] if each["kind"] == "COMMAND"
+    ]
+    assert taken["before_offset"] == 0
+    as_expected(kafka, topics)
+
+
+def test_thousands_of_commands_that_gathered_are_not_one_transaction(kafka: Broker, topics: TopicNames) -> None:
+    several = [replace(UNBLOCK, command_id=f"c{number}", kind=CommandKind.UNKNOWN) for number in range(12_000)]
+    give(kafka, topics.commands, *several)
+    work_once(kafka, topics)
+    assert [len(commit["inputs"]) for commit in journal(kafka, topics, COMMIT)] == [5_001, 5_000, 2_000]
+    assert names(kafka, topics) == ["CommandRefused"] * 12_000
 
 
 def test_where_nothing_comes_a_restriction_ends_by_the_clock(kafka: Broker, topics: TopicNames, detect: Detect) -> None:
