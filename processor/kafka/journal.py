@@ -42,15 +42,25 @@ class GapInput:
 
 @dataclass(frozen=True, slots=True)
 class CommandInput:
-    """The record of a command topic at `offset` was taken up before the verdict of `before_offset`."""
+    """The record of a command topic at `offset` was taken up before the verdict of `before_offset`.
+
+    `rejected`: it could not be read, and so changed nothing; whoever reads it later may know a schema that the worker did not.
+    """
 
     before_offset: int
     role: Role
     offset: int
+    rejected: Undecodable | None = None
 
     def to_record(self) -> dict[str, Any]:
         kind = "COMMAND" if self.role is Role.ADMIN else "SUPPORT_COMMAND"
-        return {"kind": kind, "before_offset": self.before_offset, "command_offset": self.offset}
+        reason = None if self.rejected is None else self.rejected.value
+        return {
+            "kind": kind,
+            "before_offset": self.before_offset,
+            "command_offset": self.offset,
+            "command_rejected": reason,
+        }
 
 
 @dataclass(frozen=True, slots=True)

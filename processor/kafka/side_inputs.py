@@ -7,6 +7,7 @@ assignment; after that, what has come applies before the next verdict that is ta
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from heapq import merge
 
 import structlog
 from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Message
@@ -23,6 +24,7 @@ from processor.policies.policy import PolicySet
 from processor.restrictions.commands import RECORD, Command
 from processor.restrictions.events import Position
 from processor.restrictions.life import Role
+from processor.verdicts.event import OCCURRED_AT_MAX_MS
 
 _log = structlog.get_logger(__name__)
 
@@ -124,9 +126,13 @@ class SideInputs:
         self._take(self._follower.poll())
 
     def commands(self, partition: int) -> list[CommandRecord]:
-        """What has come for a partition and was not asked for yet, in the order in which it applies."""
+        """What has come for a partition and was not asked for yet, in the order in which it applies.
+
+        That of append times, but a topic's own order stays where its clock went back: some of these may be committed without the rest.
+        """
         waiting = self._waiting.pop(partition, [])
-        return sorted(waiting, key=lambda each: (each.at_ms, _PRECEDENCE[each.role], each.position.offset))
+        by_role = ([each for each in waiting if each.role is role] for role in Role)
+        return list(merge(*by_role, key=lambda each: (each.at_ms, _PRECEDENCE[each.role])))
 
     def close(self) -> None:
         """End the client."""
@@ -149,8 +155,11 @@ class SideInputs:
 
     def _command(self, role: Role, message: Message) -> CommandRecord:
         partition, offset = place(message)
+        at_ms = message.timestamp()[1]
         command: Command | Undecodable
         try:
+            if not 0 <= at_ms <= OCCURRED_AT_MAX_MS:  # by a topic that believes its writers
+                raise UndecodableRecord(Undecodable.TIME_OUT_OF_RANGE, f"{at_ms}")
             name, record = self._serde.decode(message.value())
             if name != RECORD:
                 raise UndecodableRecord(Undecodable.UNKNOWN_SCHEMA, f"{name} is not {RECORD}")
@@ -158,7 +167,7 @@ class SideInputs:
         except UndecodableRecord as refused:
             command = refused.reason
         position = Position(message.topic() or "", partition, offset)
-        return CommandRecord(role, message.timestamp()[1], position, command, message)
+        return CommandRecord(role, at_ms, position, command, message)
 
     def _version(self, message: Message) -> PolicySet | None:
         _, offset = place(message)

@@ -147,7 +147,8 @@ class PartitionWork:
         for record in records:
             self.has_commands = True
             self.next_commands[record.role] = max(self.next_commands[record.role], record.position.offset + 1)
-            self.page.inputs.append(CommandInput(self.next_offset, record.role, record.position.offset))
+            rejected = record.command if isinstance(record.command, Undecodable) else None
+            self.page.inputs.append(CommandInput(self.next_offset, record.role, record.position.offset, rejected))
             if isinstance(record.command, Undecodable):
                 self._refuse(dead_letters(topics, record.message, record.command), record.command)
                 continue

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 from confluent_kafka import TopicPartition
+from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
-from processor.kafka.clients import ClientSettings, admin
+from processor.kafka.clients import ClientSettings, admin, producer
 from processor.kafka.journal import COMMIT
 from processor.kafka.policy_log import publish
 from processor.kafka.reading import high_watermarks
@@ -124,6 +125,34 @@ def test_a_command_that_cannot_be_read_is_a_dead_letter_and_the_next_one_is_carr
     assert {each["senderwatch-topic"] for each in headers} == {topics.commands.encode()}
     assert [each["senderwatch-offset"] for each in headers] == [b"0", b"1", b"2"]
     assert names(kafka, topics) == ["SenderBlocked"]
+    inputs = [each for commit in journal(kafka, topics, COMMIT) for each in commit["inputs"]]
+    rejected = [each["command_rejected"] for each in inputs if each["kind"] == "COMMAND"]
+    assert rejected == ["wrong magic", "empty required field", "unknown schema", None], (
+        "an audit need not read them again"
+    )
+
+
+def test_a_topic_that_believes_its_writers_cannot_stop_a_worker_nor_turn_commands_around(
+    kafka: Broker, topics: TopicNames, detect: Detect
+) -> None:
+    believing = {"message.timestamp.type": "CreateTime", "message.timestamp.after.max.ms": str(2**63 - 1)}
+    entries = [
+        ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET) for name, value in believing.items()
+    ]
+    resource = ConfigResource(ResourceType.TOPIC, topics.commands, incremental_configs=entries)
+    asked = admin(ClientSettings(kafka.bootstrap))
+    for answer in asked.incremental_alter_configs([resource]).values():
+        answer.result(30)
+    block = replace(UNBLOCK, kind=CommandKind.BLOCK)
+    writer = producer(ClientSettings(kafka.bootstrap))
+    for command, at_ms in ((block, 2**62), (block, NOW_MS), (UNBLOCK, NOW_MS - 1)):
+        value = Serde(None).encode(topics.commands, RECORD, command.to_record())
+        writer.produce(topics.commands, value, b"ann@a.test", 0, timestamp=at_ms)
+    assert writer.flush(30) == 0
+    assert detect("--once").wait(60) == 0
+    (letter,) = read_all(kafka.bootstrap, topics.dead_letters)
+    assert dict(letter.headers() or [])["senderwatch-reason"] == b"time out of range"
+    assert names(kafka, topics) == ["SenderBlocked", "SenderUnblocked"], "a topic's own order holds"
 
 
 def test_a_worker_that_is_behind_carries_a_command_out_before_the_verdicts_that_are_left(
