@@ -36,6 +36,9 @@ from processor.verdicts.batches import Batch
 
 KEPT_MS = HISTORY_MS + DAY_MS
 """How long a block is remembered: 30 days back from the stream time, or from a command that is a little older than that."""
+TIMES_MAX = 5_000
+"""So many blocks, and so many unblocks, are remembered of one sender: a script that blocks and lifts for ever must not make what is
+kept of him too large for a message, which no worker could then write."""
 _BRAKE_BIT = 1 << 15
 
 
@@ -182,7 +185,7 @@ class Engine:
         if isinstance(outcome, SenderUnblocked):
             del self.restrictions[s]
             if role is Role.ADMIN:
-                self.unblocks.setdefault(s, []).append(at_ms)
+                _remember(self.unblocks, s, at_ms)
             self._start_at_zero(s, at_ms, before_offset)
         elif isinstance(outcome, SenderBlocked):
             if s == 0 and not is_room_for(self.table, name):
@@ -192,7 +195,7 @@ class Engine:
 
     def _restrict(self, s: int, block: SenderBlocked) -> None:
         self.restrictions[s] = block
-        self.blocks.setdefault(s, []).append(block.blocked_at_ms)
+        _remember(self.blocks, s, block.blocked_at_ms)
         sender = self.table.senders[s]
         sender.restricted = 1
         sender.kept = 1
@@ -329,3 +332,9 @@ class Engine:
             if not (sender.counts_from_ms or alerted_today or remembered):
                 sender.kept = 0
                 free_sender_if_idle(self.table, s)
+
+
+def _remember(history: dict[int, list[int]], s: int, at_ms: int) -> None:
+    times_ms = history.setdefault(s, [])
+    times_ms.append(at_ms)
+    del times_ms[:-TIMES_MAX]

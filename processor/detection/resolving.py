@@ -24,7 +24,8 @@ _8 = np.uint64(8)
 _1 = np.uint64(1)
 _FIRST_ROOM = 64
 _NUMBERS_MAX = 1 << 20
-"""After so many pairs of policy and tenant all are forgotten, and looked up again as they come."""
+_TENANT_BYTES_MAX = 1 << 26
+"""After so many pairs of policy and tenant, or with names of so many bytes, all are forgotten, and looked up again as they come."""
 
 
 class Resolved(NamedTuple):
@@ -112,7 +113,7 @@ class Resolutions:
     @property
     def is_full(self) -> bool:
         """Whether it is time to start anew."""
-        return len(self._numbers) >= _NUMBERS_MAX
+        return len(self._numbers) >= _NUMBERS_MAX or self._tenant_bytes >= _TENANT_BYTES_MAX
 
     def row_of(self, number: int) -> int:
         """The row of the limits, and of the policies, that a number stands for."""

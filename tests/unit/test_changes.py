@@ -3,9 +3,14 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processor.detection.changes import Chunk, Sweep, apply, rebuild, touched
+from processor.detection.changes import Chunk, SenderValues, Sweep, apply, rebuild, touched
 from processor.detection.engine import Engine
+from processor.kafka.columns import senders_record
+from processor.kafka.serde import Serde
 from processor.policies.policy import PolicySet
+from processor.restrictions.commands import Command, CommandKind
+from processor.restrictions.events import Position
+from processor.restrictions.life import Role
 from tests.engine_state import state_of, totals_are_sums
 from tests.engines import new_engine
 from tests.histories import Step, by_engine, cut, histories, live, stretches, verdicts_in, without_messages
@@ -53,3 +58,17 @@ def test_a_sweep_holds_everything_so_that_the_log_before_it_can_go(
     while not sweep.done:
         written += list(sweep.slice(engine, slice_size))
     assert state_of(_restored(engine.policies, written, engine)) == state_of(engine)
+
+
+def test_a_sender_who_is_blocked_and_lifted_for_ever_still_fits_a_message() -> None:
+    """A script of support's that has gone wrong: what no message can hold would stop every worker, again and again."""
+    engine = new_engine(PolicySet())
+    for number in range(24_000):
+        kind = CommandKind.UNBLOCK if number % 2 else CommandKind.BLOCK
+        command = Command("c", kind, "ann@a.test", "t", "script", ticket="T-1")
+        role = Role.ADMIN if number < 6 else Role.SUPPORT
+        engine.obey(command, role, 1_800_000_000_000 + 10 * number, Position("c", 0, number), 0)
+    (chunk,) = touched(engine)
+    assert isinstance(chunk, SenderValues)
+    entry = {"format": 1, "commit": 1, "senders": senders_record(chunk)}
+    assert len(Serde(None).encode("", "ChangelogEntry", entry)) < 60_000
