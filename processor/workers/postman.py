@@ -3,8 +3,9 @@
 import asyncio
 import queue
 import threading
-from collections.abc import Iterable
-from typing import Protocol
+from collections.abc import Coroutine, Iterable
+from functools import partial
+from typing import Any, Protocol
 
 import structlog
 
@@ -21,7 +22,7 @@ Outcome = tuple[Errand, Result | None]
 class Carrier(Protocol):
     """How a mail leaves: processor.smtp's Relay or Outbox."""
 
-    async def deliver(self, envelope: Envelope) -> Result: ...
+    def deliver(self, envelope: Envelope) -> Coroutine[Any, Any, Result]: ...
     async def close(self) -> None: ...
 
 
@@ -31,7 +32,7 @@ class Postman:
     def __init__(self, carrier: Carrier) -> None:
         self._carrier = carrier
         self._outcomes: queue.SimpleQueue[Outcome] = queue.SimpleQueue()
-        self._tasks: dict[Errand, asyncio.Task[None]] = {}
+        self._tasks: dict[Errand, asyncio.Task[Result]] = {}
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="postman", daemon=True)
         self._thread.start()
@@ -69,25 +70,19 @@ class Postman:
     # -- in the thread ----------------------------------------------------------------------------------------------
 
     def _start(self, errand: Errand, envelope: Envelope) -> None:
-        self._tasks[errand] = self._loop.create_task(self._deliver(errand, envelope))
+        task = self._loop.create_task(self._carrier.deliver(envelope))
+        self._tasks[errand] = task
+        # Not a `finally` in the task itself: one that is cancelled before its first step never gets there.
+        task.add_done_callback(partial(self._ended, errand))
 
     def _cancel(self, errands: list[Errand]) -> None:
         for errand in errands:
             if errand in self._tasks:
                 self._tasks[errand].cancel()
 
-    async def _deliver(self, errand: Errand, envelope: Envelope) -> None:
-        result: Result | None = None
-        try:
-            result = await self._carrier.deliver(envelope)
-        except asyncio.CancelledError:
-            pass  # asked for by `_cancel`, which waits for the outcome below
-        except Exception as fault:  # noqa: BLE001 - a fault of ours costs an attempt, never the mail or the thread
-            _log.exception("a delivery failed in an unexpected way", recipient=errand.recipient)
-            result = Deferred(Phase.RENDER, f"unexpected: {fault!r}")
-        finally:
-            del self._tasks[errand]
-            self._outcomes.put((errand, result))
+    def _ended(self, errand: Errand, task: asyncio.Task[Result]) -> None:
+        del self._tasks[errand]
+        self._outcomes.put((errand, _result_of(errand, task)))
 
     async def _end(self) -> None:
         tasks = list(self._tasks.values())
@@ -95,3 +90,14 @@ class Postman:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await self._carrier.close()
+
+
+def _result_of(errand: Errand, task: asyncio.Task[Result]) -> Result | None:
+    if task.cancelled():
+        return None
+    fault = task.exception()
+    if fault is None:
+        return task.result()
+    # A fault of ours costs an attempt, never the mail or the thread.
+    _log.error("a delivery failed in an unexpected way", recipient=errand.recipient, exc_info=fault)
+    return Deferred(Phase.RENDER, f"unexpected: {fault!r}")
