@@ -14,6 +14,7 @@ import fastavro
 from fastavro.schema import fingerprint as hexadecimal_fingerprint
 from fastavro.schema import to_parsing_canonical_form
 from fastavro.types import Schema
+from fastavro.validation import validate
 
 from processor import resources
 from processor.avro.layout import Check, check_layout, compile_check
@@ -132,7 +133,10 @@ def decode_body(name: str, body: bytes | memoryview, writer: Schema | None = Non
     try:
         if writer is None:
             return cast("dict[str, Any]", fastavro.schemaless_reader(BytesIO(body), ours, None))
-        return cast("dict[str, Any]", fastavro.schemaless_reader(BytesIO(body), writer, ours))
+        record = fastavro.schemaless_reader(BytesIO(body), writer, ours)
+        # fastavro resolves an enum, a record and a fixed of one name to each other, and gives what is none of our type.
+        validate(record, ours, strict=False)
+        return cast("dict[str, Any]", record)
     except Exception as error:  # fastavro names no closed set, and the writer's schema is anyone's
         raise UndecodableRecord(Undecodable.UNREADABLE, f"{type(error).__name__}: {error}"[:200]) from error
 

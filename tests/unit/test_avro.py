@@ -261,5 +261,19 @@ def test_a_writer_that_lacks_a_required_field_is_refused(verdict: MessageVerdict
     assert refusal(written(lacking, verdict.to_record()), lacking)[0] is Undecodable.UNREADABLE
 
 
+@pytest.mark.parametrize(
+    "other",
+    [{"type": "fixed", "name": "Verdict", "size": 1}, {"type": "record", "name": "Verdict", "fields": []}],
+    ids=lambda other: other["type"],
+)
+def test_a_writer_whose_enum_is_something_else_of_its_name_is_refused(other: dict[str, Any]) -> None:
+    """What came out of it was of no type that ours has, and ended whoever looked at it."""
+    odd = verdict_schema(verdict={"type": other})
+    record = MessageVerdict("e", 0, "t", "s", 0, 1, Verdict.SPAM).to_record() | {
+        "verdict": b"x" if other["type"] == "fixed" else {}
+    }
+    assert refusal(written(odd, record), odd)[0] is Undecodable.UNREADABLE
+
+
 def test_the_events_page_says_what_the_schemas_say() -> None:
     assert events_page.PAGE.read_text(encoding="utf-8") == events_page.page(), "run: python -m tests.events_page"
