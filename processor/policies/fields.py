@@ -27,13 +27,21 @@ _DIGEST_DELAY_MAX_MS = 86_400_000
 _UNSPEAKABLE = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029\\ud800-\\udfff]")
 """Control characters, ends of lines and halves of surrogate pairs."""
 NAME_MAX_CHARACTERS = 100
+_GROUPS_TO_COMPARE = 10_000
 NAME_EXPECTED = f"a name of at most {NAME_MAX_CHARACTERS} characters on one line"
 LANGUAGE_PATTERN = r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*"
 _LANGUAGE = re.compile(LANGUAGE_PATTERN)
 
 
 class Unfit(Exception):
-    """A node that does not hold what its field takes; the text says what that is."""
+    """A node that does not hold what its field takes; the text says what that is.
+
+    `meant` looks for what was probably meant, and is asked for a few nodes alone: among thousands of names it takes long.
+    """
+
+    def __init__(self, expected: str, meant: Callable[[], str | None] = lambda: None) -> None:
+        super().__init__(expected)
+        self.meant = meant
 
 
 def limit_bound(highest: float | None = None) -> Reader[float | None]:
@@ -118,8 +126,12 @@ def time_zone(node: Node) -> str:
     text = _text(node, "the name of a time zone, such as Europe/Amsterdam")
     if _zones().get(text.casefold()) == text:
         return text
-    near = difflib.get_close_matches(text.casefold(), _zones(), 1)
-    raise Unfit(f"a time zone such as {_zones()[near[0]] if near else 'Europe/Amsterdam'}")
+
+    def meant() -> str | None:
+        near = difflib.get_close_matches(text.casefold(), _zones(), 1)
+        return f"a time zone such as {_zones()[near[0]]}" if near else None
+
+    raise Unfit("a time zone such as Europe/Amsterdam", meant)
 
 
 def address(node: Node) -> str:
@@ -156,10 +168,16 @@ def known_group(groups: Collection[str]) -> Reader[str]:
 
     def read(node: Node) -> str:
         name = _text(node, "the name of a group")
-        if name not in groups:
+        if name in groups:
+            return name
+
+        def meant() -> str | None:
+            if len(name) > NAME_MAX_CHARACTERS or len(groups) > _GROUPS_TO_COMPARE:
+                return None
             near = difflib.get_close_matches(name, groups, 1)
-            raise Unfit(f"the group {near[0]}" if near else "the name of a group that stands under `groups`")
-        return name
+            return f"the group {near[0]}" if near else None
+
+        raise Unfit("the name of a group that stands under `groups`", meant)
 
     return read
 

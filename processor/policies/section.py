@@ -8,6 +8,8 @@ from processor.policies.nodes import Entries, Items, Node, Place, Refused, Scala
 from processor.policies.problems import Problem
 
 _START = Place(1, 1)
+_MEANT_FOR = 20
+"""For so many problems it is looked for what was probably meant. A version with a hundred thousand must not hold a worker up for hours."""
 
 
 class Section:
@@ -64,7 +66,7 @@ class Section:
                 values[read(item)] = None
             except Unfit as unfit:
                 place = f"[{number}]" if isinstance(node, Items) else ""
-                self._refuse(item, path_below(self.field, key) + place, str(item), str(unfit))
+                self._refuse(item, path_below(self.field, key) + place, str(item), self._expected(unfit))
         return tuple(values)
 
     def section(self, key: str) -> "Section":
@@ -108,12 +110,15 @@ class Section:
             self.refuse_key(key, "an unknown key", self._meant(key))
 
     def _meant(self, key: str) -> str:
+        any_of = f"one of {', '.join(self.asked)}"
+        if self._is_in_haste:
+            return any_of
         spelled = key.strip().casefold().replace("-", "_").replace(" ", "_")
         for section in self.below():
             if spelled in section.asked:
                 return f"{spelled} below {section.field}"
         near = difflib.get_close_matches(spelled, self.asked, 1)
-        return near[0] if near else f"one of {', '.join(self.asked)}"
+        return near[0] if near else any_of
 
     def below(self) -> Iterator["Section"]:
         """The sections below this one, at any depth."""
@@ -129,8 +134,15 @@ class Section:
         try:
             return read(node)
         except Unfit as unfit:
-            self._refuse(node, path_below(self.field, key), str(node), str(unfit))
+            self._refuse(node, path_below(self.field, key), str(node), self._expected(unfit))
             return default
+
+    @property
+    def _is_in_haste(self) -> bool:
+        return len(self._problems) >= _MEANT_FOR
+
+    def _expected(self, unfit: Unfit) -> str:
+        return str(unfit) if self._is_in_haste else unfit.meant() or str(unfit)
 
     def _refuse(self, node: Node, field: str, given: str, expected: str) -> None:
         if not isinstance(node, Refused):  # that has been reported
