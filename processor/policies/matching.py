@@ -121,13 +121,14 @@ class Matcher:
 
 def _groups_of(groups: Mapping[str, frozenset[str]], named: Iterable[str]) -> dict[str, frozenset[str]]:
     """For each member of the groups that are named, which of them. Those who are in the same ones share a set."""
-    found: dict[str, frozenset[str]] = {}
-    larger: dict[tuple[frozenset[str], str], frozenset[str]] = {}
+    found: dict[str, list[str]] = {}
     for group in named:
         for sender in groups.get(group, ()):
-            smaller = found.get(sender, _NOWHERE)
-            found[sender] = larger.setdefault((smaller, group), smaller | {group})
-    return found
+            found.setdefault(sender, []).append(group)
+    shared: dict[frozenset[str], frozenset[str]] = {}
+    return {
+        sender: shared.setdefault(own, own) for sender, own in zip(found, map(frozenset, found.values()), strict=True)
+    }
 
 
 def _domains_of(sender: str) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """Which policy applies: the first that matches, as a plain model says, however many there are."""
 
 import json
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -100,6 +101,17 @@ def test_many_policies_with_large_lists_lead_to_few_that_are_checked() -> None:
     for number in range(100):
         who = matcher.identity_of(f"user-{number}@x.example", f"tenant-{number}")
         assert len(matcher._rows_for(who)) <= 3
+
+
+def test_a_sender_in_thousands_of_groups_does_not_fill_the_memory() -> None:
+    groups = {f"group-{number}": frozenset({"ann@x.example"}) for number in range(2000)}
+    policies = PolicySet((Policy("p", conditions=Conditions(groups=frozenset(groups))), Policy()), groups=groups)
+    tracemalloc.start()
+    try:
+        assert policies.matcher.row_of("ann@x.example", "t") == 0
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_the_built_in_policies_are_the_default_alone() -> None:
