@@ -47,6 +47,19 @@ def _address(value: str) -> str:
     return value
 
 
+def _listed(value: object) -> object:
+    """One text as the list that it stands for: an environment variable has no other way to give one."""
+    return [each.strip() for each in value.split(",") if each.strip()] if isinstance(value, str) else value
+
+
+def _servers(value: str) -> str:
+    for server in value.split(","):
+        host, _, port = server.rpartition(":")
+        if not re.fullmatch(r"[^\s,/@]+", host) or not re.fullmatch(r"[0-9]{1,5}", port) or not 0 < int(port) < 65536:
+            raise ValueError("expected HOST:PORT, or several with commas between")
+    return value
+
+
 def secret_in(path: Path) -> str:
     """The content of a file that holds one secret, without the line end that editors add."""
     try:
@@ -70,10 +83,13 @@ def contents_of(files: dict[str, str]) -> dict[str, str]:
 Properties = Annotated[dict[str, str], BeforeValidator(_property_values)]
 SecretFile = Annotated[Path, AfterValidator(_readable)]
 Name = Annotated[str, _matching(r"[a-zA-Z0-9._-]{1,200}", "letters, digits, '.', '_' and '-'")]
-Servers = Annotated[str, _matching(r"[^\s,/@]+:\d+(,[^\s,/@]+:\d+)*", "HOST:PORT, or several with commas between")]
+Servers = Annotated[str, AfterValidator(_servers)]
+Host = Annotated[str, _matching(r"[^\s,/@]+", "the name or address of a host")]
 Prefix = Annotated[str, _matching(r"[a-zA-Z0-9._-]{0,150}", "letters, digits, '.', '_' and '-', 150 at most")]
 RegistryUrl = Annotated[str, _matching(r"(https?|mock)://[^\s@]+", "http(s)://HOST..., user and password apart")]
 WebUrl = Annotated[str, _matching(r"https?://[^\s@]+", "http(s)://HOST...")]
 Address = Annotated[str, AfterValidator(_address)]
+Addresses = Annotated[tuple[Address, ...], BeforeValidator(_listed)]
+"""A list; one text is several with commas between."""
 Domain = Annotated[str, _matching(r"[A-Za-z0-9.-]+", "a domain name")]
 Selector = Annotated[str, _matching(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?", "a name as in DNS, such as 's1'")]

@@ -48,7 +48,7 @@ def load_settings(
         return Settings.model_validate(merged)
     except ValidationError as error:
         problems = [_explained(problem, layers) for problem in error.errors(include_url=False, include_context=False)]
-        raise SettingsError("\n".join(problems)) from None
+        raise SettingsError("\n".join(dict.fromkeys(problems))) from None
 
 
 def _named_file(environment: Mapping[str, str]) -> Path | None:
@@ -105,11 +105,12 @@ def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
 
 def _explained(problem: ErrorDetails, layers: list[tuple[str, dict[str, Any]]]) -> str:
     """One line: the setting, what was given (unless it may be secret), what is expected, where from."""
-    path = [str(step) for step in problem["loc"]]
+    path = [str(step) for step in problem["loc"] if not isinstance(step, int)]  # a list is one setting
     name = ".".join(path)
-    source, given = next(
-        ((source, value) for source, values in reversed(layers) for value in _at(values, path)), ("a default", None)
-    )
+    found = [(source, value) for source, values in reversed(layers) for value in _at(values, path)]
+    source, given = found[0] if found else ("a default", None)
+    if isinstance(given, Mapping):  # settings that do not go together may come from several places
+        source = ", ".join(each for each, _ in reversed(found))
     unknown = problem["type"] == "extra_forbidden"
     expected = "no such setting" if unknown else problem["msg"].removeprefix("Value error, ")
     secret = unknown or any(word in path[-1] for word in _SECRET_WORDS) or isinstance(given, Mapping | None)

@@ -7,7 +7,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, mo
 
 from processor.settings.kinds import (
     Address,
+    Addresses,
     Domain,
+    Host,
     Name,
     Prefix,
     Properties,
@@ -48,11 +50,12 @@ class _Login(_Section):
 
     @model_validator(mode="after")
     def _password_from_file(self) -> Self:
-        if self.password_file is None:
-            return self
-        if self.password is not None:
-            raise ValueError("password and password_file are both given; one is enough")
-        self.__dict__["password"] = SecretStr(secret_in(self.password_file))  # frozen from here on
+        if self.password_file is not None:
+            if self.password is not None:
+                raise ValueError("password and password_file are both given; one is enough")
+            self.__dict__["password"] = SecretStr(secret_in(self.password_file))  # frozen from here on
+        if self.password is not None and self.user is None:
+            raise ValueError("a password is given, but no user whose it is: nobody would log in")
         return self
 
 
@@ -111,7 +114,7 @@ class NotifierSettings(_Section):
     console_url: WebUrl | None = None
     """Where an admin can lift a block himself; without one the mails name support alone."""
     support_contact: str | None = None
-    operators: tuple[Address, ...] = ()
+    operators: Addresses = ()
     """Who is told when the brake holds blocks back."""
     templates: Path | None = None
     """A folder whose files stand over the built-in templates of the same name."""
@@ -139,7 +142,7 @@ class NotifierSettings(_Section):
 class SmtpSettings(_Login):
     """The mail server that takes the notifications; timeouts in seconds, one for each phase."""
 
-    host: str = "127.0.0.1"
+    host: Host = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535)] = 25
     tls: Literal["none", "starttls", "tls"] = "none"
     ca_file: Path | None = None

@@ -100,6 +100,9 @@ def test_any_client_property_is_passed_through_however_it_is_written(tmp_path: P
         ("SENDERWATCH_TOPICS__PARTITIONS", "many", "topics.partitions: Input should be a valid integer"),
         ("SENDERWATCH_TOPICS__VERDICT_RETENTION_HOURS", "24", "topics.verdict_retention_hours"),
         ("SENDERWATCH_SMTP__TLS", "maybe", "smtp.tls: Input should be 'none', 'starttls' or 'tls'"),
+        ("SENDERWATCH_SMTP__HOST", "smtp://mail.example", "smtp.host: expected the name or address of a host"),
+        ("SENDERWATCH_SMTP__HOST", "", "smtp.host: expected the name or address of a host"),
+        ("SENDERWATCH_KAFKA__BOOTSTRAP_SERVERS", "kafka:99999", "kafka.bootstrap_servers: expected HOST:PORT"),
         ("SENDERWATCH_LOG__LEVEL", "loud", "log.level: Input should be 'debug'"),
         ("SENDERWATCH_DETECTOR__SLOT", "a b", "detector.slot: expected letters"),
         ("SENDERWATCH_NOTIFIER__SENDER_ADDRESS", "nobody", "notifier.sender_address: expected a mail address"),
@@ -139,7 +142,7 @@ def test_secrets_come_from_files_too(tmp_path: Path) -> None:
     secret.write_text(f"{SECRET}\n")
     config = _file(
         tmp_path,
-        f'[smtp]\npassword_file = "{secret}"\n[schema_registry]\npassword_file = "{secret}"\n'
+        f'[smtp]\nuser = "a"\npassword_file = "{secret}"\n[schema_registry]\nuser = "b"\npassword_file = "{secret}"\n'
         f'[kafka.property_files]\nsasl.password = "{secret}"\n',
     )
     settings = load_settings(config, {}, {})
@@ -162,11 +165,36 @@ def test_a_secret_given_twice_or_in_no_file_is_an_error(tmp_path: Path) -> None:
     assert "password and password_file are both given" in problem
 
 
+def test_a_password_without_a_user_would_log_nobody_in(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text(SECRET)
+    for given in ({"SENDERWATCH_SMTP__PASSWORD": SECRET}, {"SENDERWATCH_SMTP__PASSWORD_FILE": str(secret)}):
+        assert "smtp: a password is given, but no user" in _problem(**given)
+
+
+def test_settings_that_do_not_go_together_name_all_their_sources(tmp_path: Path) -> None:
+    config = _file(tmp_path, f'[smtp]\nuser = "a"\npassword = "{SECRET}"\n')
+    secret = tmp_path / "secret"
+    secret.write_text(SECRET)
+    problem = _problem(config, {"smtp.port": 26}, SENDERWATCH_SMTP__PASSWORD_FILE=str(secret))
+    assert problem.endswith(f"(from the file {config}, the environment, the command line)")
+
+
+def test_a_list_can_be_given_as_one_text() -> None:
+    environment = {"SENDERWATCH_NOTIFIER__OPERATORS": "noc@x.example, abuse@x.example"}
+    assert load_settings(None, {}, environment).notifier.operators == ("noc@x.example", "abuse@x.example")
+    problem = _problem(SENDERWATCH_NOTIFIER__OPERATORS="nobody,noc")
+    assert problem.startswith("notifier.operators: expected a mail address, local@domain; given: 'nobody,noc'")
+    assert problem.endswith("(from the environment)")
+
+
 def test_no_secret_is_ever_shown(tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text(SECRET)
     environment = {
+        "SENDERWATCH_SMTP__USER": "a",
         "SENDERWATCH_SMTP__PASSWORD": SECRET,
+        "SENDERWATCH_SCHEMA_REGISTRY__USER": "b",
         "SENDERWATCH_SCHEMA_REGISTRY__PASSWORD_FILE": str(secret),
         "SENDERWATCH_KAFKA__PROPERTIES__SASL_PASSWORD": SECRET,
         "SENDERWATCH_KAFKA__CONSUMER_PROPERTIES__SSL_KEY_PASSWORD": SECRET,
