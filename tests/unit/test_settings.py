@@ -168,8 +168,8 @@ def test_a_secret_given_twice_or_in_no_file_is_an_error(tmp_path: Path) -> None:
 def test_a_password_without_a_user_would_log_nobody_in(tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text(SECRET)
-    for given in ({"SENDERWATCH_SMTP__PASSWORD": SECRET}, {"SENDERWATCH_SMTP__PASSWORD_FILE": str(secret)}):
-        assert "smtp: a password is given, but no user" in _problem(**given)
+    assert "smtp: a password is given, but no user" in _problem(SENDERWATCH_SMTP__PASSWORD=SECRET)
+    assert "smtp: a password is given, but no user" in _problem(SENDERWATCH_SMTP__PASSWORD_FILE=str(secret))
 
 
 def test_settings_that_do_not_go_together_name_all_their_sources(tmp_path: Path) -> None:
