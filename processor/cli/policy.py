@@ -95,6 +95,8 @@ def show(
 
     Example: senderwatch policy show --version 3 > policies.yaml
 
+    One policy alone, with NAME, is to look at: as a file of its own it would take the place of all others.
+
     Names are as they are compared: in lower case, domains in ASCII.
     """
     settings = prepare(
@@ -111,6 +113,8 @@ def show(
         print(json_line({"version": policies.version, **document}))
         return
     print(f"# {named(policies.version)} of the policies {settings.policies.set_name}")
+    if name is not None and len(policies.policies) > 1:
+        print(f"# this one alone, of {len(policies.policies)}: applied as it stands here, it would remove the others")
     print(as_yaml(policies) if name is None else to_yaml(document), end="")
 
 

@@ -15,8 +15,9 @@ from processor.cli.common import (
     prepare,
 )
 from processor.cli.issuer import issuer, said_in
+from processor.cli.policy_notes import notes
 from processor.cli.policy_opened import AsJson, File, loaded, opened
-from processor.cli.policy_words import difference_record, named, notes, summary
+from processor.cli.policy_words import difference_record, named, summary
 from processor.cli.printing import json_line
 from processor.policies.differences import differences
 
@@ -106,6 +107,8 @@ def apply(
         if not as_json:
             for change in changes:
                 print(change)
+            for note in notes(policies):
+                print(f"{file}: {note}")
         version = versions.publish(policies, published_by=publisher, comment=comment) if changes else old.version
     if as_json:
         print(

@@ -29,13 +29,6 @@ def summary(policies: PolicySet) -> str:
     return ", ".join(filter(None, parts))
 
 
-def notes(policies: PolicySet) -> Iterator[str]:
-    """What is valid and probably not meant."""
-    scopes = [scope for policy in policies.policies for scope in (policy.conditions, policy.exceptions)]
-    for group in policies.groups.keys() - {name for scope in scopes for name in scope.groups}:
-        yield f'note: no policy names the group "{shown(group)}"'
-
-
 def published(version: PublishedVersion | None, set_name: str) -> str:
     """Which version it is, when it was published and by whom."""
     if version is None:

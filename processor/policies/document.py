@@ -42,6 +42,8 @@ def document(text: str, problems: list[Problem]) -> Node | None:
 def _syntax_error(error: Exception, text: str, near: Place) -> tuple[Place, str]:
     if isinstance(error, MarkedYAMLError):
         mark = error.problem_mark or error.context_mark
+        if mark is not None and text[mark.index : mark.index + 1] == "\t":
+            return _place(mark), "a tab: only spaces stand before a key or value"
         what = " ".join(str(part) for part in (error.context, error.problem) if part)
         return near if mark is None else _place(mark), shown(what, 160)
     if isinstance(error, ReaderError):

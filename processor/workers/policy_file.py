@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from processor.policies import file
+from processor.policies.document import MAX_BYTES
 from processor.policies.policy import PolicySet
 from processor.policies.problems import PolicyFileError
 
@@ -17,11 +18,14 @@ class PolicyFileUnusable(Exception):
 def load(path: Path) -> PolicySet:
     """The policies in a file. Raises PolicyFileUnusable."""
     try:
-        content = path.read_bytes()
+        with path.open("rb") as opened:  # no more than can be used of what may have no end
+            content = opened.read(MAX_BYTES + 1)
         if not content.strip():
             raise PolicyFileUnusable(
                 f"{path}: is empty: was it cut short? Without a policy file the built-in policy holds"
             )
+        if len(content) > MAX_BYTES:
+            raise PolicyFileUnusable(f"{path}: is longer than {MAX_BYTES // 2**20} MiB")
         return file.parse(file.decoded(content))
     except OSError as error:
         raise PolicyFileUnusable(f"{path}: cannot be read: {error.strerror or error}") from error

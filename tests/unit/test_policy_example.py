@@ -203,6 +203,24 @@ def test_check_says_how_much_there_is_and_what_is_probably_not_meant(
         f"{path}: valid: 0 policies beside the default one, 1 group of 1 sender",
         f'{path}: note: no policy names the group "vips"',
     ]
+    path.write_text(
+        "policies: [{name: a, priority: 1, conditions: {senders: ['*@x.example', '@y.example'], tenants: school-*}, "
+        "notify: {language: nl-BE}}]\ngroups: {vips: ['*']}\ndefault: {notify: {language: xx}}"
+    )
+    assert run(["policy", "check", str(path)]) == 0
+    assert [line.partition("note: ")[2] for line in capsys.readouterr().out.splitlines()[1:]] == [
+        'no policy names the group "vips"',
+        'the sender "*" is that one name, no pattern: for whole domains there is sender_domains',
+        'the sender "*@x.example" is that one name, no pattern: for whole domains there is sender_domains',
+        'the sender "@y.example" is that one name, no pattern: for whole domains there is sender_domains',
+        'the tenant "school-*" is that one name, no pattern',
+        'the language "xx" is none of en, nl: mails are in English where notifier.templates has no such folder',
+    ]
+
+
+def test_check_reads_no_more_than_a_policy_file_can_have(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["policy", "check", "/dev/zero"]) == 2
+    assert capsys.readouterr().err == "senderwatch: /dev/zero: is longer than 16 MiB\n"
 
 
 def test_the_schema_command_prints_the_file_that_editors_use(capsys: pytest.CaptureFixture[str]) -> None:

@@ -188,6 +188,7 @@ _ADDRESS = "a mail address, local@domain"
          "1:15: brake_blocks: given the tag tag:yaml.org,2002:python/object/apply:os.system, expected a value without a tag"),
         ("brake_blocks: 5\n---\nbrake_blocks: 5", "2:1: given a second document, expected one document in a file"),
         ("a: b: c", "1:5: given what is not YAML (mapping values are not allowed here), expected YAML 1.2"),
+        ("a:\n\tb: c", "2:1: given what is not YAML (a tab: only spaces stand before a key or value), expected YAML 1.2"),
         ("a: 'x", "1:6: given what is not YAML (while scanning a quoted scalar found unexpected end of stream), expected YAML 1.2"),
         ("a:\r\n  - \x07", "2:5: given what is not YAML (the character U+0007), expected YAML 1.2"),
         ("[" * 100_000, f"1:18: {'[1]' * 17}: given nesting deeper than 16, expected no such depth"),
