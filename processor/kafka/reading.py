@@ -50,8 +50,8 @@ class UnknownTopic(ReadingFailed):
 
     def __init__(self, topic: str) -> None:
         super().__init__(
-            f"there is no topic {topic} with these partitions (or we have no right to it): "
-            "`senderwatch topics create` makes it"
+            f"there is no topic {topic}, or not the partition that is wanted of it, or no right to see it: "
+            "`senderwatch topics create` makes topics, setting topics.prefix is what their names begin with"
         )
 
 

@@ -1,6 +1,7 @@
 """`detect` put together from the settings."""
 
 import gc
+import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -88,7 +89,13 @@ def options_of(settings: Settings, *, once: bool) -> DetectOptions:
 def _warm_up() -> None:
     """Make ready what would hold the group up once this worker is a member of it."""
     began_s = time.monotonic()
-    warm()
+    word = threading.Timer(_WORTH_SAYING_S, _log.info, ["compiling the kernels, which takes some ten seconds"])
+    word.daemon = True
+    word.start()
+    try:
+        warm()
+    finally:
+        word.cancel()
     took_s = time.monotonic() - began_s
     if took_s > _WORTH_SAYING_S:
         _log.info("kernels made ready; the next start finds them in the cache", seconds=round(took_s, 1))

@@ -48,14 +48,15 @@ class Teller:
             name = type(event).__name__
             evidence = event.evidence if isinstance(event, SenderBlocked | SenderAlerted) else None
             limit = "" if evidence is None else evidence.limit_name
-            reason = event.reason.value if isinstance(event, SenderUnblocked | CommandRefused) else None
+            # A block by hand and one that the brake held back look like any other without it.
+            reason = event.reason if isinstance(event, SenderUnblocked | CommandRefused) else event.cause
             self._metrics.add(telemetry.DECISIONS, type=name, limit=limit)
             _log.info(
                 name,
                 sender=event.sender,
                 tenant=event.tenant_id,
                 limit=limit or None,
-                reason=reason,
+                reason=reason.value,
                 event_id=event.event_id,
             )
             self._told(event)
