@@ -82,6 +82,8 @@ class MailSink:
         self.connections = 0
         self.hangs_at: set[str] = set()
         self.refusal: str | None = None
+        self.hanging = 0
+        """How many answers wait for the test now."""
         self.refused: Counter[str] = Counter()
         self._seen: Counter[str] = Counter()
         self._servers: weakref.WeakSet[_Server] = weakref.WeakSet()
@@ -117,13 +119,13 @@ class MailSink:
     async def may_go_on(self, command: str) -> None:
         """Returns when a command is to be answered."""
         if command in self.hangs_at:
-            await self._let_go.wait()
+            await self._hang()
 
     async def before_data(self, server: SMTP, envelope: Envelope) -> bool:
         """Whether DATA is to be answered as usual."""
         for name in map(_script_of, envelope.rcpt_tos):
             if name.startswith("late-"):
-                await self._let_go.wait()
+                await self._hang()
             if name.startswith("cut-") and not self._seen_before(name):
                 await server.push("354 go on")
                 _abort(server)
@@ -143,7 +145,7 @@ class MailSink:
     ) -> str:
         name = _script_of(address)
         if name.startswith("slow-"):
-            await self._let_go.wait()
+            await self._hang()
         scripted = _SCRIPT.match(name)
         if scripted and not scripted[1]:
             self.refused[address] += 1
@@ -166,10 +168,17 @@ class MailSink:
         if name.startswith("drop-") and not self._seen_before(recipient):
             _abort(server)
         if name.startswith("silent-"):
-            await self._let_go.wait()
+            await self._hang()
         return f"{scripted[2] if scripted else 250} taken"
 
     # -- inside ------------------------------------------------------------------------------------------------------
+
+    async def _hang(self) -> None:
+        self.hanging += 1
+        try:
+            await self._let_go.wait()
+        finally:
+            self.hanging -= 1
 
     def _seen_before(self, address: str) -> bool:
         """False the first time that it is asked about an address."""

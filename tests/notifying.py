@@ -1,7 +1,8 @@
 """A notifier on a real broker with a real mail server: what the tests of it share."""
 
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +21,10 @@ from tests.topics_io import make_topics, read_all, write_all
 from tests.waiting import wait_until
 
 SOON = Schedule(first_wait_ms=200, longest_wait_ms=400, relay_wait_ms=200, probe_every_ms=200)
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
 @dataclass
@@ -85,14 +90,18 @@ class PostOffice:
         return notify_until(self.settings(**options), lambda: False, once=True)
 
     @contextmanager
-    def running(self, schedule: Schedule = SOON, **options: Any) -> Iterator[Running]:
+    def running(
+        self, schedule: Schedule = SOON, now_ms: Callable[[], int] = _now_ms, **options: Any
+    ) -> Iterator[Running]:
         """A notifier that runs until the block ends; what it raises is raised there."""
         running = Running()
         settings = self.settings(**options)
 
         def work() -> None:
             try:
-                running.deferred = notify_until(settings, running.stop.is_set, once=False, schedule=schedule)
+                running.deferred = notify_until(
+                    settings, running.stop.is_set, once=False, schedule=schedule, now_ms=now_ms
+                )
             except BaseException as failure:  # noqa: BLE001 - raised again below, in the test's own thread
                 running.failure = failure
 

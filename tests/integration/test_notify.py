@@ -109,16 +109,6 @@ def test_accounts_gather_for_the_digest_delay_while_the_notifier_runs(office: Po
     assert "user0@s.example and 4 more" in mail.message["Subject"]
 
 
-def test_a_storm_of_accounts_becomes_a_mail_for_each_tenant(office: PostOffice, tmp_path: Path) -> None:
-    policies = policy_file(tmp_path, "default: {notify: {recipients: [abuse@host.example], digest_delay: 3s}}\n")
-    office.publish(*(blocked(f"user{number}@s.example", tenant=f"tenant{number % 40}") for number in range(1200)))
-    with office.running(notifier__policies=policies):
-        office.wait_for_mails(40, timeout_s=60)
-    assert len(office.sink.arrived) == 40
-    assert len(set(office.sink.message_ids())) == 40
-    assert all("and 29 more accounts" in mail.message["Subject"] for mail in office.sink.arrived)
-
-
 def test_an_outbox_takes_the_mails_instead_of_the_mail_server(office: PostOffice, tmp_path: Path) -> None:
     office.publish(blocked())
     assert office.once(notifier__outbox=tmp_path / "outbox") == 0
@@ -188,19 +178,6 @@ def test_a_connection_that_drops_after_data_sends_the_same_mail_again(office: Po
     first, second = office.sink.arrived
     assert first.content == second.content, "a repeat is the same mail, byte for byte"
     assert office.deliveries()["drop-a@host.example"].unanswered == 1
-
-
-def test_a_slow_destination_and_a_dead_one_delay_nobody_else(office: PostOffice, tmp_path: Path) -> None:
-    policies = policy_file(tmp_path, "default: {notify: {digest_delay: 0s}}\n")
-    slow = [blocked(f"u@slow-{number}.example", tenant=f"slow{number}") for number in range(3)]
-    dead = [blocked(f"u{number}@450-dead.example", tenant=f"dead{number}") for number in range(20)]
-    fine = [blocked(f"u@fine{number}.example", tenant=f"fine{number}") for number in range(20)]
-    office.publish(*slow, *dead, *fine)
-    with office.running(notifier__policies=policies, notifier__max_connections=6):
-        office.wait_for_mails(20)
-        assert not any("slow" in recipient for recipient in office.sink.recipients())
-        office.sink.let_go()
-        office.wait_for_mails(23)
 
 
 def test_a_mail_server_that_is_away_gets_the_mails_when_it_is_back(

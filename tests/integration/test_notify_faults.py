@@ -5,18 +5,23 @@ import os
 import random
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from processor.kafka.clients import ClientSettings
+from processor.kafka.reading import high_watermarks
 from processor.notification.notices import Account, Notification, Stage
+from processor.notification.schedule import HOUR_MS, MINUTE_MS, Schedule
 from tests import processes
 from tests.brokers import Broker
-from tests.mail_samples import blocked
+from tests.mail_samples import blocked, unblocked
 from tests.mail_sink import MailSink
 from tests.notifying import PostOffice, policy_file
+from tests.topics_io import write_all
 from tests.waiting import wait_until
 
 
@@ -26,20 +31,17 @@ def office(kafka: Broker, topic_prefix: str) -> Iterator[PostOffice]:
         yield PostOffice.opened(kafka.bootstrap, topic_prefix, sink)
 
 
-# -- workers that are killed -------------------------------------------------------------------------------------------
-
-
 class Workers:
     """Notifiers in processes, each with a slot of its own; what they say goes into one log a slot."""
 
     def __init__(self, office: PostOffice, folder: Path) -> None:
         self._office = office
         self._folder = folder
-        self._policies = policy_file(folder, "default: {notify: {digest_delay: 1s}}\n")
         self._running: dict[str, subprocess.Popen[str]] = {}
 
-    def start(self, slot: str) -> None:
+    def start(self, slot: str, digest_delay: str = "1s") -> None:
         office, settings = self._office, self._folder / f"{slot}.toml"
+        policies = policy_file(self._folder, f"default: {{notify: {{digest_delay: {digest_delay}}}}}\n")
         settings.write_text(f"""
             kafka.bootstrap_servers = "{office.bootstrap}"
             kafka.consumer_properties = {{ "session.timeout.ms" = 2000, "heartbeat.interval.ms" = 300 }}
@@ -48,7 +50,7 @@ class Workers:
             [notifier]
             group = "{office.group}"
             slot = "{slot}"
-            policies = "{self._policies}"
+            policies = "{policies}"
             message_id_domain = "mail.example.org"
             """)
         command = [sys.executable, "-X", "faulthandler", "-m", "tests.notifier_process", str(settings)]
@@ -86,6 +88,139 @@ def workers(office: PostOffice, tmp_path: Path) -> Iterator[Workers]:
         workers.kill_all()
 
 
+# -- mail servers and destinations ------------------------------------------------------------------------------------
+
+
+class Clock:
+    """The machine's time, put on by the test."""
+
+    def __init__(self) -> None:
+        self.ahead_ms = 0
+
+    def __call__(self) -> int:
+        return time.time_ns() // 1_000_000 + self.ahead_ms
+
+    def put_on(self, more_ms: int) -> int:
+        """How far it is ahead then."""
+        self.ahead_ms += more_ms
+        return self.ahead_ms
+
+
+def test_after_an_hour_without_the_mail_server_every_mail_goes_out_once_within_five_minutes(
+    office: PostOffice, tmp_path: Path
+) -> None:
+    """It was asked with a few mails a minute, not with all of them again and again."""
+    policies = policy_file(tmp_path, "default: {notify: {digest_delay: 0s}}\n")
+    clock, sink = Clock(), office.sink
+    sink.refusal = "421 try again later"
+    office.publish(*(blocked(f"u@s{number}.example", tenant=f"t{number}") for number in range(60)))
+    with office.running(Schedule(), clock, notifier__policies=policies):
+        wait_until(lambda: sink.connections >= 10, "the first tries")
+        wait_until(lambda: clock.put_on(20_000) >= HOUR_MS, "an hour")
+        assert 30 < sink.connections <= 10 + 60 * 6
+        sink.refusal = None
+        clock.put_on(5 * MINUTE_MS)
+        office.wait_for_mails(60)
+    assert len(set(sink.message_ids())) == len(sink.arrived) == 60
+
+
+def test_a_mail_server_that_accepts_connections_and_says_nothing_is_waited_for(
+    office: PostOffice, tmp_path: Path
+) -> None:
+    policies = policy_file(tmp_path, "default: {notify: {digest_delay: 0s}}\n")
+    office.sink.hangs_at = {"banner"}
+    office.publish(*(blocked(f"u@s{number}.example", tenant=f"t{number}") for number in range(30)))
+    with office.running(notifier__policies=policies, smtp__connect_timeout_s=0.3):
+        wait_until(lambda: office.sink.connections >= 12, "the first tries, and one mail that asks")
+        assert office.sink.connections < 20
+        office.sink.hangs_at.clear()
+        office.wait_for_mails(30)
+    assert len(set(office.sink.message_ids())) == len(office.sink.arrived) == 30
+
+
+def test_hundreds_of_mails_to_a_destination_that_hangs_and_to_a_dead_one_delay_nobody_else(
+    office: PostOffice, tmp_path: Path
+) -> None:
+    policies = policy_file(tmp_path, "default: {notify: {digest_delay: 0s}}\n")
+    slow = [blocked("u@slow-bad.example", tenant=f"slow{number}") for number in range(300)]
+    dead = [blocked(f"u{number}@450-dead.example", tenant=f"dead{number}") for number in range(100)]
+    fine = [blocked(f"u@fine{number}.example", tenant=f"fine{number}") for number in range(100)]
+    office.publish(*slow, *dead, *fine)
+    with office.running(notifier__policies=policies, smtp__command_timeout_s=60):
+        office.wait_for_mails(100)
+        assert not any("slow" in recipient for recipient in office.sink.recipients())
+        office.sink.let_go()
+        office.wait_for_mails(400)
+
+
+# -- recipients who are blocked ----------------------------------------------------------------------------------------
+
+
+def test_a_recipient_who_is_blocked_while_his_mail_is_under_way_brings_the_fallback_in(
+    office: PostOffice, tmp_path: Path
+) -> None:
+    policies = policy_file(
+        tmp_path,
+        "default: {notify: {recipients: [slow-it@s.example], fallback: [noc@host.example], digest_delay: 0s}}\n",
+    )
+    office.publish(blocked("anna@s.example"))
+    with office.running(notifier__policies=policies):
+        wait_until(lambda: office.sink.hanging, "the mail to be under way")
+        office.publish(blocked("slow-it@s.example"))
+        wait_until(lambda: len(office.notifications()) == 2, "the second block to be taken up")
+        office.sink.let_go()
+        office.wait_for_mails(4)
+    told = sorted(
+        (str(mail.message["Subject"]).split("@")[0].split()[-1], mail.recipient) for mail in office.sink.arrived
+    )
+    assert told == [
+        ("anna", "noc@host.example"),
+        ("anna", "slow-it@s.example"),
+        ("slow-it", "noc@host.example"),
+        ("slow-it", "slow-it@s.example"),
+    ]
+
+
+def test_a_recipient_of_another_tenant_is_known_to_be_blocked_by_the_table_of_the_restricted(
+    office: PostOffice, tmp_path: Path
+) -> None:
+    policies = policy_file(
+        tmp_path, "default: {notify: {recipients: [noc+abuse@provider.example], fallback: [ceo@provider.example]}}\n"
+    )
+    restricted = office.names.restricted
+    write_all(office.bootstrap, restricted, [(b"noc@provider.example", b"..."), (b"ceo@provider.example", b"...")])
+    write_all(office.bootstrap, restricted, [(b"ceo@provider.example", None)])
+    office.publish(blocked("anna@s.example"))
+    assert office.once(notifier__policies=policies) == 0
+    assert sorted(office.sink.recipients()) == ["ceo@provider.example", "noc+abuse@provider.example"]
+
+
+# -- a storm -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_storm_of_ten_thousand_accounts_becomes_two_mails_for_each_of_three_hundred_tenants_across_a_restart(
+    office: PostOffice, workers: Workers
+) -> None:
+    """Nine thousand are blocked, a thousand of them are unblocked again; the worker is killed in the middle of it."""
+    blocks = [blocked(f"u{number}@t{number % 300}.example", tenant=f"t{number % 300}") for number in range(9000)]
+    office.publish(*blocks, *map(unblocked, blocks[:1000]))
+    workers.start("one", digest_delay="5s")
+    wait_until(lambda: sum(ledger_ends(office).values()) > 4000, "some of it taken up", 60)
+    workers.kill("one")
+    workers.start("one", digest_delay="5s")
+    office.wait_for_mails(600, timeout_s=60)
+    workers.end()
+    assert len(set(office.sink.message_ids())) == len(office.sink.arrived) == 600
+    check_nothing_lost(office, Counter([block.sender for block in [*blocks, *blocks[:1000]]]))
+
+
+def ledger_ends(office: PostOffice) -> dict[int, int]:
+    return high_watermarks(ClientSettings(office.bootstrap), office.names.notifications, [0, 1])
+
+
+# -- workers that are killed -------------------------------------------------------------------------------------------
+
+
 KILLS = 4
 SEED = None if "CI" not in os.environ else 1
 
@@ -112,15 +247,14 @@ def test_workers_that_are_killed_at_random_lose_nothing_and_every_double_is_the_
     wait_until(lambda: len({mail.recipient for mail in office.sink.arrived}) == len(domains), "a mail to everybody", 60)
     wait_until(lambda: {each.stage for each in office.notifications()} == {Stage.FINISHED}, "every outcome", 60)
     workers.end()
-    check_nothing_lost(office, {f"u{each}@{domain}" for domain in domains for each in range(2)})
+    check_nothing_lost(office, Counter(f"u{each}@{domain}" for domain in domains for each in range(2)))
     check_doubles(office, workers.tried_again())
 
 
-def check_nothing_lost(office: PostOffice, accounts: set[str]) -> None:
-    """Each account stands in one notification, and each notification has arrived."""
+def check_nothing_lost(office: PostOffice, events: Counter[str]) -> None:
+    """Each event, by its sender, stands in one notification, and each notification has arrived."""
     ledger = office.ledger().values()
-    told = Counter(entry.sender for entry in ledger if isinstance(entry, Account))
-    assert told == Counter(accounts)
+    assert Counter(entry.sender for entry in ledger if isinstance(entry, Account)) == events
     assert {entry.message_id for entry in ledger if isinstance(entry, Notification)} == set(office.sink.message_ids())
 
 
