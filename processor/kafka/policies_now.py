@@ -23,13 +23,22 @@ class PublishedPolicies:
     """One set of policies in its topic. The newest stays what it was when a later one cannot be used."""
 
     def __init__(
-        self, settings: ClientSettings, topic: str, serde: Serde, set_name: str, should_stop: Callable[[], bool]
+        self,
+        settings: ClientSettings,
+        topic: str,
+        serde: Serde,
+        set_name: str,
+        should_stop: Callable[[], bool],
+        *,
+        unusable: Callable[[], None] = lambda: None,
     ) -> None:
+        """`unusable` hears of each version that comes and cannot be used."""
         self._settings = settings
         self._topic = topic
         self._serde = serde
         self._set_name = set_name
         self._should_stop = should_stop
+        self._unusable = unusable
         self._newest = PolicySet()
         self._versions: OrderedDict[str, PolicySet] = OrderedDict()
         self._gone: dict[str, None] = {}
@@ -89,5 +98,10 @@ class PublishedPolicies:
         try:
             return policies_of(self._serde, self._set_name, message.key(), message.value(), place(message)[1])
         except PolicyUnusable as problem:
-            _log.error("a version of the policies cannot be used; the one before stays in force", reason=str(problem))
+            _log.error(
+                "a version of the policies cannot be used; the one before stays in force",
+                version=problem.version,
+                reason=problem.reason,
+            )
+            self._unusable()
             return None

@@ -15,7 +15,8 @@ from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Message
 from processor.avro import Undecodable, UndecodableRecord
 from processor.kafka.clients import ClientSettings
 from processor.kafka.following import Follower
-from processor.kafka.policy_log import PolicyUnusable, policies_of
+from processor.kafka.policies_now import PublishedPolicies
+from processor.kafka.policy_log import PARTITION as POLICIES_PARTITION
 from processor.kafka.reading import Partition, bounds, place
 from processor.kafka.serde import Serde
 from processor.kafka.topics import TopicNames
@@ -28,7 +29,6 @@ from processor.verdicts.event import OCCURRED_AT_MAX_MS
 
 _log = structlog.get_logger(__name__)
 
-_POLICIES_PARTITION = 0
 _SAY_AFTER_S = 10.0
 _PRECEDENCE = {Role.ADMIN: 0, Role.SUPPORT: 1}
 
@@ -39,13 +39,26 @@ class InputsMadeAnew(Exception):
 
 @dataclass(frozen=True, slots=True)
 class CommandRecord:
-    """A record of a command topic; `command` is what it says, or why it cannot be read."""
+    """A record of a command topic; `command` is what it says."""
 
     role: Role
     at_ms: int
     position: Position
-    command: Command | Undecodable
+    command: Command
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedRecord:
+    """A record of a command topic that cannot be read."""
+
+    role: Role
+    at_ms: int
+    position: Position
+    reason: Undecodable
     message: Message
+
+
+Taken = CommandRecord | RejectedRecord
 
 
 def command_topics(topics: TopicNames) -> dict[Role, str]:
@@ -67,24 +80,25 @@ class SideInputs:
         topics: TopicNames,
         serde: Serde,
         *,
-        policy_set: str | None,
+        policies: PublishedPolicies | None,
         should_stop: Callable[[], bool],
-        unusable: Callable[[], None] = lambda: None,
     ) -> None:
-        """`policy_set` None: no policies are followed. `unusable` hears of each version of the policies that cannot be used."""
+        """`policies` None: a file decides, and their topic is not followed."""
         self._settings = settings
         self._serde = serde
-        self._policy_set = policy_set
+        self._policies = policies
         self._policies_topic = topics.policies
         self._roles = {topic: role for role, topic in command_topics(topics).items()}
         self._should_stop = should_stop
-        self._unusable = unusable
         self._follower = Follower(settings)
-        self._waiting: dict[int, list[CommandRecord]] = defaultdict(list)
+        self._waiting: dict[int, list[Taken]] = defaultdict(list)
         self._unstamped: set[str] = set()
         self._follows_policies = False
-        self.policies: PolicySet | None = None
-        """The newest version that can be used; None: there is none yet."""
+
+    @property
+    def policies(self) -> PolicySet | None:
+        """The newest version that can be used, else the built-in policies; None where a file decides."""
+        return None if self._policies is None else self._policies.newest
 
     def begin(self, starts: Mapping[int, Mapping[Role, int]]) -> None:
         """Follow the commands of these partitions from these offsets on, and read all there is up to now.
@@ -94,7 +108,7 @@ class SideInputs:
         wanted = {
             (topic, each): offsets[role] for topic, role in self._roles.items() for each, offsets in starts.items()
         }
-        policies = [] if self._policy_set is None else [(self._policies_topic, _POLICIES_PARTITION)]
+        policies = [] if self._policies is None else [(self._policies_topic, POLICIES_PARTITION)]
         known = bounds(self._settings, [*wanted, *policies])
         for (topic, partition), offset in wanted.items():
             first, end = known[topic, partition]
@@ -125,7 +139,7 @@ class SideInputs:
         """Take up what has come. Raises ReadingFailed."""
         self._take(self._follower.poll())
 
-    def commands(self, partition: int) -> list[CommandRecord]:
+    def commands(self, partition: int) -> list[Taken]:
         """What has come for a partition and was not asked for yet, in the order in which it applies.
 
         That of append times, but a topic's own order stays where its clock went back: some of these may be committed without the rest.
@@ -146,42 +160,22 @@ class SideInputs:
                 versions.append(message)
             else:
                 self._check_stamp(message)
-                self._waiting[place(message)[0]].append(self._command(role, message))
-        for message in reversed(versions):  # the newest that can be used; to read an older one would be in vain
-            found = self._version(message)
-            if found is not None:
-                self.policies = found
-                return
+                self._waiting[place(message)[0]].append(self._read(role, message))
+        if self._policies is not None and versions:
+            self._policies.take(versions)
 
-    def _command(self, role: Role, message: Message) -> CommandRecord:
+    def _read(self, role: Role, message: Message) -> Taken:
         partition, offset = place(message)
-        at_ms = message.timestamp()[1]
-        command: Command | Undecodable
+        position, at_ms = Position(message.topic() or "", partition, offset), message.timestamp()[1]
         try:
             if not 0 <= at_ms <= OCCURRED_AT_MAX_MS:  # by a topic that believes its writers
                 raise UndecodableRecord(Undecodable.TIME_OUT_OF_RANGE, f"{at_ms}")
             name, record = self._serde.decode(message.value())
             if name != RECORD:
                 raise UndecodableRecord(Undecodable.UNKNOWN_SCHEMA, f"{name} is not {RECORD}")
-            command = Command.from_record(record)
+            return CommandRecord(role, at_ms, position, Command.from_record(record))
         except UndecodableRecord as refused:
-            command = refused.reason
-        position = Position(message.topic() or "", partition, offset)
-        return CommandRecord(role, at_ms, position, command, message)
-
-    def _version(self, message: Message) -> PolicySet | None:
-        _, offset = place(message)
-        key = message.key()
-        try:
-            return policies_of(self._serde, self._policy_set or "", key, message.value(), offset)
-        except PolicyUnusable as problem:
-            _log.error(
-                "a version of the policies cannot be used; the one before stays in force",
-                version=problem.version,
-                reason=problem.reason,
-            )
-            self._unusable()
-            return None
+            return RejectedRecord(role, at_ms, position, refused.reason, message)
 
     def _check_stamp(self, message: Message) -> None:
         topic = message.topic() or ""

@@ -11,6 +11,7 @@ from processor.detection.engine import Engine
 from processor.kafka.changelog import RestoreFailed
 from processor.kafka.clients import ClientSettings
 from processor.kafka.errors import BrokerUnreachable
+from processor.kafka.policies_now import PublishedPolicies
 from processor.kafka.reading import (
     ReadingStopped,
     RecordsGone,
@@ -114,12 +115,21 @@ class DetectWorker:
             settings,
             topics,
             serde,
-            policy_set=options.policy_set if policies is None else None,
+            policies=self._published_policies(serde) if policies is None else None,
             should_stop=should_stop,
-            unusable=self._teller.policies_unusable,
         )
         self._standstill = None if options.once else Standstill(settings, topics.verdicts)
         self._transactions = Transactions(settings, self._consumer.client, slot=options.slot, group=options.group)
+
+    def _published_policies(self, serde: Serde) -> PublishedPolicies:
+        return PublishedPolicies(
+            self._settings,
+            self._topics.policies,
+            serde,
+            self._options.policy_set,
+            self._should_stop,
+            unusable=self._teller.policies_unusable,
+        )
 
     def run(self) -> None:
         """Work until stopped. Raises Fenced, TransactionImpossible, RestoreFailed, ReadingFailed, BrokerUnreachable."""
@@ -193,9 +203,8 @@ class DetectWorker:
 
     def _adopt_policies(self) -> None:
         newest = self._inputs.policies
-        if newest is not None and newest is not self._policies:
+        if newest is not None:
             self._policies = newest
-            _log.info("policies in force", version=newest.version, policies=len(newest.policies))
         for work in self._works.values():
             work.adopt(self._policies)
 

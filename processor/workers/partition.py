@@ -15,7 +15,7 @@ from processor.kafka.changelog import CommitMark, Head, Restored, RestoreFailed
 from processor.kafka.journal import ClockInput, CommandInput, GapInput, JournalPage, PolicyInput
 from processor.kafka.publishing import dead_letters, event_records
 from processor.kafka.serde import Serde
-from processor.kafka.side_inputs import CommandRecord, command_offsets
+from processor.kafka.side_inputs import RejectedRecord, Taken, command_offsets
 from processor.kafka.topics import TopicNames
 from processor.kafka.transactions import Offset, OutRecord
 from processor.kafka.verdict_consumer import Run
@@ -133,8 +133,8 @@ class PartitionWork:
         if _goes_back(self.policy_version, policies.version):
             raise RestoreFailed(
                 f"partition {self.engine.partition} was decided on by version {self.policy_version} of the policies, but the newest "
-                f"that can be used here is {policies.version}: run the newest senderwatch; or was outbound-policies made anew? Delete "
-                "and create all topics of senderwatch together, and its groups"
+                f"that can be used here is {policies.version}: run the newest senderwatch; or was outbound-policies made anew, or "
+                "policies.set_name changed? Then delete and create all topics of senderwatch together, and its groups"
             )
         if self.engine.policies is not policies:
             self.engine.adopt(policies)
@@ -142,15 +142,15 @@ class PartitionWork:
             self.page.inputs.append(PolicyInput(self.next_offset, policies.version))
             self.policy_version = policies.version
 
-    def obey(self, records: Iterable[CommandRecord], topics: TopicNames) -> None:
+    def obey(self, records: Iterable[Taken], topics: TopicNames) -> None:
         """Carry out what stands in the command topics, before the next verdict. Raises TableFull."""
         for record in records:
             self.has_commands = True
             self.next_commands[record.role] = max(self.next_commands[record.role], record.position.offset + 1)
-            rejected = record.command if isinstance(record.command, Undecodable) else None
+            rejected = record.reason if isinstance(record, RejectedRecord) else None
             self.page.inputs.append(CommandInput(self.next_offset, record.role, record.position.offset, rejected))
-            if isinstance(record.command, Undecodable):
-                self._refuse(dead_letters(topics, record.message, record.command), record.command)
+            if isinstance(record, RejectedRecord):
+                self._refuse(dead_letters(topics, record.message, record.reason), record.reason)
                 continue
             outcome = self.engine.obey(record.command, record.role, record.at_ms, record.position, self.next_offset)
             self.events.append(outcome)
