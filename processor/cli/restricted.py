@@ -17,7 +17,7 @@ from processor.cli.common import (
 )
 from processor.cli.issuer import said_in
 from processor.cli.printing import json_line
-from processor.cli.restricted_commands import block, unblock
+from processor.cli.restricted_commands import block, check_domain, unblock
 from processor.cli.restricted_history import event_lines, history_json, mail_lines, standing
 from processor.cli.restricted_kafka import Kafka, block_of, opened
 from processor.cli.restricted_table import count, name_of, names_alike, table
@@ -28,8 +28,6 @@ from processor.restrictions.selection import alike, is_of_domain
 app = typer.Typer(
     help="Who may not send now and why; lift a restriction, or block a sender by hand.", no_args_is_help=True
 )
-app.command()(unblock)
-app.command()(block)
 
 AsJson = Annotated[bool, typer.Option("--json", help="For programs: CloudEvents as JSON, exact.")]
 
@@ -52,6 +50,9 @@ def list_(
 
     Example: senderwatch restricted list --domain acme.example
     """
+    if tenant is not None:
+        said_in("--tenant", tenant)
+    check_domain(domain, subdomains=subdomains)
     settings = prepare(
         config,
         bootstrap_servers=bootstrap_servers,
@@ -61,20 +62,30 @@ def list_(
     )
     with opened(settings) as kafka:
         restricted = kafka.restricted()
-        chosen = [
+        of_domain = [
             logged
             for sender in restricted.names
             if (domain is None or is_of_domain(sender, domain, subdomains=subdomains))
             and (logged := restricted.of(sender)) is not None
-            and tenant in (None, logged.record["tenant_id"])
         ]
+        chosen = [logged for logged in of_domain if tenant in (None, logged.record["tenant_id"])]
     if as_json_:
         for logged in chosen:
             print(json_line(logged.as_cloudevent()))
         return
     for line in table([each for logged in chosen if (each := block_of(logged)) is not None]):
         print(line)
-    print(f"{count(len(chosen), 'sender')} restricted" if chosen else "nobody is restricted")
+    if chosen:
+        print(f"{count(len(chosen), 'sender')} restricted")
+    elif not restricted.names:
+        print("nobody is restricted")
+    else:
+        others = "1 other is" if len(restricted.names) == 1 else f"{len(restricted.names):,} others are"
+        print(f"nobody is restricted of whom that is asked; {others}")
+    if tenant is not None and not chosen:
+        tenants = {str(logged.record["tenant_id"]) for logged in of_domain}
+        for line in names_alike(tenant, alike(tenant, tenants), "tenant"):
+            complain(line)
 
 
 @app.command()
@@ -133,3 +144,7 @@ def _mails(kafka: Kafka, event_ids: set[str]) -> list[Mail] | None:
     except ReadingFailed as error:
         complain(f"mails are not shown: {error}")
         return None
+
+
+app.command()(unblock)
+app.command()(block)

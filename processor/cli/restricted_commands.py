@@ -195,15 +195,19 @@ def block(
 
 
 def _check_whom(sender: str | None, block_id: str | None, domain: str | None, *, subdomains: bool) -> None:
-    if domain is not None:
-        if sender is not None or block_id is not None:
-            raise CommandFailed("--domain stands in place of SENDER and --block-id", EXIT_USAGE)
-        if not is_domain(domain):
-            raise CommandFailed(f"--domain {name_of(domain)}: expected a domain such as acme.example", EXIT_USAGE)
-    elif subdomains:
-        raise CommandFailed("--subdomains goes with --domain", EXIT_USAGE)
-    elif sender is None and block_id is None:
+    if domain is not None and (sender is not None or block_id is not None):
+        raise CommandFailed("--domain stands in place of SENDER and --block-id", EXIT_USAGE)
+    check_domain(domain, subdomains=subdomains)
+    if sender is None and block_id is None and domain is None:
         raise CommandFailed("whom? Give SENDER, --block-id or --domain", EXIT_USAGE)
+
+
+def check_domain(domain: str | None, *, subdomains: bool) -> None:
+    """Whether the options can mean a domain; raises CommandFailed."""
+    if domain is not None and not is_domain(domain):
+        raise CommandFailed(f"--domain {name_of(domain)}: expected a domain such as acme.example", EXIT_USAGE)
+    if subdomains and domain is None:
+        raise CommandFailed("--subdomains goes with --domain", EXIT_USAGE)
 
 
 def _named(restricted: RestrictedSenders, sender: str) -> SenderBlocked:

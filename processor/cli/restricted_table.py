@@ -69,11 +69,11 @@ def count(number: int, what: str) -> str:
     return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
-def names_alike(sender: str, others: Iterable[str]) -> Iterator[str]:
-    """Says which known names differ from the sender's in case alone."""
+def names_alike(name: str, others: Iterable[str], what: str = "sender") -> Iterator[str]:
+    """Says which known names differ from this one in case alone."""
     for other in others:
         yield (
-            f"there is {name_of(other)}, which is another sender than {name_of(sender)}: names are compared byte for byte, "
+            f"there is {name_of(other)}, which is another {what} than {name_of(name)}: names are compared byte for byte, "
             "upper and lower case too"
         )
 

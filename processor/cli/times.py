@@ -30,7 +30,7 @@ def duration_ms(word: str, option: str) -> int:
     """Milliseconds of a duration such as 30s, 90m, 24h, 7d or 2w; raises CommandFailed, which names the option."""
     duration = _duration_ms(word)
     if duration is None:
-        raise CommandFailed(f"{option} {word}: expected a time such as 90m, 24h or 7d", EXIT_USAGE)
+        raise CommandFailed(f"{option} {word}: expected a time such as 30s, 90m, 24h or 7d", EXIT_USAGE)
     return duration
 
 

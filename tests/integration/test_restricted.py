@@ -129,6 +129,23 @@ def test_nobody_restricted_is_said(
     assert capsys.readouterr().out == "nobody is restricted\n"
 
 
+def test_a_list_of_nobody_says_that_there_are_others(
+    writer: EventWriter, restricted: Restricted, capsys: pytest.CaptureFixture[str]
+) -> None:
+    writer.publish(a_block(1))
+    assert restricted("list", "--domain", "b.example") == 0
+    assert capsys.readouterr() == ("nobody is restricted of whom that is asked; 1 other is\n", "")
+    assert restricted("list", "--tenant", "ACME.example") == 0
+    out, err = capsys.readouterr()
+    assert out == "nobody is restricted of whom that is asked; 1 other is\n"
+    assert err.startswith("senderwatch: there is acme.example, which is another tenant than ACME.example: ")
+
+
+@pytest.mark.parametrize("options", [["--domain", "@b.example"], ["--domain", ""], ["--subdomains"], ["--tenant", ""]])
+def test_a_list_of_what_cannot_be_is_refused(restricted: Restricted, options: list[str]) -> None:
+    assert restricted("list", *options) == 2
+
+
 def test_json_is_exact_and_can_do_nothing_to_a_terminal(
     writer: EventWriter, restricted: Restricted, capsys: pytest.CaptureFixture[str]
 ) -> None:

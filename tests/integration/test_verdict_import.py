@@ -309,7 +309,7 @@ def test_live_traffic_comes_at_its_rate_and_at_its_time(here: Installation) -> N
         (("import", "absent.jsonl"), "cannot read absent.jsonl: No such file"),
         (("import", "."), "cannot read .: Is a directory"),
         (("import", "-", "--spread", "24h"), "--spread reads a file twice"),
-        (("import", "-", "--spread", "soon"), "expected a time such as 90m, 24h or 7d"),
+        (("import", "-", "--spread", "soon"), "expected a time such as 30s, 90m, 24h or 7d"),
         (("import", "-", "--occurred-at", "yesterday"), "--occurred-at: is not an RFC 3339 time"),
         (("import", "-", "--ending", "1795485590"), "--ending: looks like seconds"),
         (

@@ -87,5 +87,5 @@ def test_a_duration_has_a_number_and_a_unit(word: str, meant: int) -> None:
 
 @pytest.mark.parametrize("word", ["", "30", "s", "30 s", "1h30m", "0s", "1e3s", "infs"])
 def test_another_word_is_no_duration(word: str) -> None:
-    with pytest.raises(CommandFailed, match=r"--timeout .*: expected a time such as 90m, 24h or 7d"):
+    with pytest.raises(CommandFailed, match=r"--timeout .*: expected a time such as 30s, 90m, 24h or 7d"):
         duration_ms(word, "--timeout")
