@@ -32,14 +32,18 @@ def digest_key(notification: Notification) -> DigestKey:
 
 
 def opened(event: RestrictionEvent, notify: Notify, message_id_domain: str, now_ms: int) -> Notification:
-    """The digest that `event` opens; it closes `digest_delay_ms` after `now_ms`."""
+    """The digest that `event` opens; it closes `digest_delay_ms` after `now_ms`.
+
+    The brake is told to the operators, who have all tenants: three hundred tenants held back are one mail to them.
+    """
     kind = kind_of(event)
+    tenant_id = "" if kind is Kind.BRAKE else event.tenant_id
     recipients = tuple(dict.fromkeys(notify.recipients))
-    identifier = notification_id(kind, event.tenant_id, recipients, event.event_id)
+    identifier = notification_id(kind, tenant_id, recipients, event.event_id)
     return Notification(
         notification_id=identifier,
         kind=kind,
-        tenant_id=event.tenant_id,
+        tenant_id=tenant_id,
         recipients=recipients,
         fallback=tuple(dict.fromkeys(notify.fallback)),
         language=notify.language,

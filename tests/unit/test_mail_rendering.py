@@ -120,13 +120,13 @@ SENTENCES: dict[str, tuple[RestrictionEvent, dict[str, list[str]]]] = {
     }),
     "brake": (alerted(cause=Cause.BRAKE), {
         "en": [
-            "held 1 block", "of school back", "not blocked", "its counters start at zero", "What it means",
+            "held 1 block back", "not blocked", "its counters start at zero", "What it means",
             "the filter that judges their mail", "Find out which filter went wrong", "in the log of the filter, by their message ids",
             "switch that rule off, or take the change back", "senderwatch restricted list", "brake_blocks",
             "External recipients in an hour: 1 of 1", "spam, high confidence: 1 of 1", *OF_A_LIMIT["en"][2:],
         ],
         "nl": [
-            "1 blokkade", "van school tegen", "niet geblokkeerd", "de tellers beginnen op nul", "Wat het betekent",
+            "1 blokkade tegen", "niet geblokkeerd", "de tellers beginnen op nul", "Wat het betekent",
             "het filter dat hun e-mail beoordeelt", "Zoek uit welk filter fout zit", "op hun message-id",
             "zet die regel uit, of draai de wijziging terug", "senderwatch restricted list", "brake_blocks",
             "Externe ontvangers in een uur: 1 van 1", "spam, zeer zeker: 1 van 1", *OF_A_LIMIT["nl"][2:],
@@ -196,8 +196,8 @@ TWO = ("anna@school.example", "bram@school.example")
         ),
         (
             [alerted(name, cause=Cause.BRAKE) for name in TWO],
-            "the brake held 2 blocks back (school), is the filter wrong?",
-            "de rem hield 2 blokkades tegen (school), klopt het filter?",
+            "the brake held 2 blocks back, is the filter wrong?",
+            "de rem hield 2 blokkades tegen, klopt het filter?",
         ),
     ],
 )  # fmt: skip

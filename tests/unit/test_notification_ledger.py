@@ -17,7 +17,7 @@ from processor.notification.records import from_record, to_record
 from processor.notification.results import Accepted, Deferred, PermanentlyRejected, Phase, Reply, Result, Unknown
 from processor.notification.schedule import DAY_MS
 from processor.policies.recipients import Notify
-from processor.restrictions.events import RestrictionEvent, SenderBlocked
+from processor.restrictions.events import Cause, RestrictionEvent, SenderBlocked
 from tests.hostile import hostile_texts
 from tests.mail_samples import NOW_MS, alerted, blocked, unblocked
 
@@ -146,6 +146,15 @@ def test_a_storm_of_ten_thousand_accounts_of_three_hundred_tenants_becomes_three
         event = blocked(f"user{number}@x.example", tenant=f"tenant{number % 300}")
         ledger.take(event, b"", NOTIFY, NOW_MS + number * 5)
     assert len(notifications(ledger.close_due(NOW_MS + 120_000))) == 300
+
+
+def test_the_brake_is_one_mail_to_the_operators_however_many_tenants_it_holds_back() -> None:
+    ledger = Ledger(RULES)
+    for number in range(300):
+        event = alerted(f"u{number}@t{number}.example", tenant=f"t{number}", cause=Cause.BRAKE)
+        ledger.take(event, b"", Notify(("operators@host.example",)), NOW_MS)
+    (notification,) = notifications(ledger.close_due(NOW_MS + 60_000))
+    assert (notification.tenant_id, len(ledger.accounts(notification.key))) == ("", 300)
 
 
 # -- who is told -------------------------------------------------------------------------------------------------------
