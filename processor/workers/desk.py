@@ -172,11 +172,8 @@ class Desk:
             if isinstance(change, Delivery):
                 self._told(partition, change)
                 self._schedule(Errand(partition, change.notification_id, change.recipient), change)
-            elif isinstance(change, Notification) and change.stage is Stage.SENDING:
-                for delivery in self._deliveries(partition, change):
-                    self._schedule(Errand(partition, change.notification_id, delivery.recipient), delivery)
-            elif isinstance(change, Notification) and change.stage is Stage.FINISHED:
-                self._finished(partition, change)
+            elif isinstance(change, Notification):
+                self._act_upon(partition, change)
         self._metrics.set(DIGESTS_OPEN, sum(ledger.gathering for ledger in self._ledgers.values()))
         self._metrics.set(MAILS_PENDING, len(self._outgoing))
         self._metrics.set(MAIL_SERVER_AWAY, self._reachability.is_away)
@@ -206,6 +203,16 @@ class Desk:
                 self._postman.send(errand, envelope)
 
     # -- inside -------------------------------------------------------------------------------------------------------
+
+    def _act_upon(self, partition: int, notification: Notification) -> None:
+        match notification.stage:
+            case Stage.GATHERING if not notification.recipients and not notification.fallback:
+                mail_log.nobody_to_tell(notification)
+            case Stage.SENDING:
+                for delivery in self._deliveries(partition, notification):
+                    self._schedule(Errand(partition, notification.notification_id, delivery.recipient), delivery)
+            case Stage.FINISHED:
+                self._finished(partition, notification)
 
     def _filed(self, outcomes: Iterable[Outcome], now_ms: int) -> Iterator[tuple[int, Change]]:
         for errand, result in outcomes:

@@ -3,6 +3,7 @@
 import structlog
 
 from processor.kafka.cloudevents import rfc3339
+from processor.notification.kinds import Kind
 from processor.notification.ledger import Ledger
 from processor.notification.notices import Delivery, Notification, State
 from processor.notification.outgoing import Errand
@@ -39,10 +40,25 @@ def attempt_ended(ledger: Ledger, delivery: Delivery) -> None:
             log.error("mail given up after three days", phase=delivery.phase, fallback=notification.fallback)
 
 
+def nobody_to_tell(notification: Notification) -> None:
+    """A digest has been opened that has no recipient at all."""
+    what = "the brake holds blocks back and there is nobody to tell: name operators (setting notifier.operators)"
+    if notification.kind is not Kind.BRAKE:
+        what = "there is nobody to tell: name recipients or a fallback in the policy, or contacts of the tenant"
+    _log.error(
+        what,
+        kind=notification.kind.value,
+        tenant=notification.tenant_id,
+        notification=notification.notification_id,
+    )
+
+
 def nobody_told(notification: Notification, accepted: list[str]) -> None:
     """A mail is finished and nobody has it who is not blocked himself; `accepted` are those who have it."""
+    if not notification.addressed:
+        return  # said when it was opened
     _log.error(
-        "nobody could be told: name recipients, contacts or a fallback in the policies, or mend their addresses",
+        "nobody could be told: mend the addresses of recipients, contacts and fallback in the policies, or name others",
         kind=notification.kind.value,
         tenant=notification.tenant_id,
         recipients=notification.recipients,

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+import pytest
 from structlog.testing import capture_logs
 
 from processor.notification.ledger import Ledger, LedgerRules
@@ -13,12 +14,12 @@ from processor.notification.reachability import Reachability
 from processor.notification.results import Accepted, Deferred, PermanentlyRejected, Phase, Reply, Result, Unknown
 from processor.notification.schedule import DAY_MS
 from processor.policies.recipients import Notify
-from processor.restrictions.events import RestrictionEvent
+from processor.restrictions.events import Cause, RestrictionEvent
 from processor.telemetry import Metrics
 from processor.workers.composing import CannotCompose
 from processor.workers.desk import Desk, TakenUp, Work
 from processor.workers.postman import Outcome
-from tests.mail_samples import NOW_MS, blocked
+from tests.mail_samples import NOW_MS, alerted, blocked
 
 RULES = LedgerRules("mail.example.org")
 ACCEPTED = Accepted(Reply(250, "queued"))
@@ -304,6 +305,25 @@ def test_one_who_is_blocked_while_his_mail_is_under_way_brings_the_fallback_in_b
     office.record(work)
     office.desk.start_due(office.now_ms)
     assert office.postman.sent == ["a@x.example", "b@y.example", "f@z.example"]
+
+
+@pytest.mark.parametrize(
+    ("event", "what"),
+    [
+        (alerted(cause=Cause.BRAKE), "the brake holds blocks back and there is nobody to tell: name operators"),
+        (blocked("a-bare-login"), "there is nobody to tell: name recipients or a fallback in the policy"),
+    ],
+)
+def test_that_there_is_nobody_to_tell_is_said_at_the_event(event: RestrictionEvent, what: str) -> None:
+    office = Office()
+    office.notify = Notify(())
+    with capture_logs() as logs:
+        office.round(event)
+        assert [line["log_level"] for line in logs if line["event"].startswith(what)] == ["error"]
+        office.now_ms += 60_000
+        office.round()
+    assert len(logs) == 1
+    assert office.counted("untold_notifications_total") == 1
 
 
 # -- a mail server that is away ----------------------------------------------------------------------------------------
