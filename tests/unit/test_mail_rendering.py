@@ -288,6 +288,36 @@ def test_what_no_longer_holds_is_said(language: str, event: RestrictionEvent, sa
         assert said not in re.sub(r"\s+", " ", plain)
 
 
+@pytest.mark.parametrize(
+    ("language", "said", "step"),
+    [
+        ("en", "Nothing has to be lifted any more", "ontact support"),
+        ("nl", "Er hoeft niets meer te worden opgeheven", "contact op met support"),
+    ],
+)
+def test_nobody_is_sent_to_support_for_a_block_that_has_ended(language: str, said: str, step: str) -> None:
+    event = blocked()
+    notification, accounts = sending(event, notify=replace(POLICY, language=language), overtaken=(event.event_id,))
+    late = TEMPLATES.render(notification, accounts, WITH_CONSOLE)
+    for part in (flat(late.text), flat(Page(late.html).text)):
+        assert said in part
+        assert step not in part
+        assert "console.example.org" not in part
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [("en", "usual channel (support@provider.example)"), ("nl", "met support (support@provider.example)")],
+)
+@pytest.mark.parametrize("event", [blocked(), blocked(previous_unblocks=3), alerted()])
+def test_how_to_reach_support_stands_where_support_is_to_be_asked(
+    language: str, said: str, event: RestrictionEvent
+) -> None:
+    mail = render(event, notify=replace(POLICY, language=language), surroundings=WITH_CONSOLE)
+    assert said in flat(mail.text)
+    assert said in flat(Page(mail.html).text)
+
+
 @pytest.mark.parametrize("language", ["en", "nl"])
 def test_an_account_that_was_blocked_twice_is_one_account_with_both_blocks_told_apart(language: str) -> None:
     again = blocked(previous_blocks=7, previous_unblocks=2, blocked_at_ms=NOW_MS + HOUR_MS)
