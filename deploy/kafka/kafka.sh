@@ -20,6 +20,10 @@ port=0
 node=
 extra=()
 
+usage() {
+    sed -n '2,/^set/{/^#/s/^# \{0,1\}//p}' "$0"
+}
+
 fail() {
     echo "kafka.sh: $*" >&2
     exit 1
@@ -199,5 +203,6 @@ case $command in
     stop | status | jars) $command ;;
     prepare) jars && prepare ;;
     run) run ;;
-    *) sed -n '2,/^set/{/^#/s/^# \{0,1\}//p}' "$0"; exit 2 ;;
+    help | -h | --help) usage ;;
+    *) usage >&2; exit 2 ;;
 esac

@@ -45,8 +45,9 @@ def demo(
 ) -> None:
     """Watch senderwatch at work for a minute: made-up traffic, a few compromised accounts, blocks, mails.
 
-    The broker is in this process, and so is the mail server: nothing is installed, nothing leaves this machine, nothing is
-    left running. Settings of your own are used with --bootstrap-servers alone. Ctrl-C ends it early.
+    The broker is in this process, and so is the mail server: nothing is
+    installed, nothing leaves this machine, nothing is left running. Settings
+    of your own are used with --bootstrap-servers alone. Ctrl-C ends it early.
     """
     if bootstrap_servers is None and (keep_topics or config is not None or kafka_properties):
         raise CommandFailed(

@@ -55,8 +55,9 @@ def detect(
 
     The limits are those of the published policies (`senderwatch policy apply`), whose versions are taken up without a restart.
 
-    Run as many as there are partitions to share; each decision is published exactly once. SIGTERM finishes the
-    transaction that is under way and leaves the group.
+    Run as many as there are partitions to share; each decision is published
+    exactly once. SIGTERM finishes the transaction that is under way and
+    leaves the group.
     """
     settings = prepare(
         config,

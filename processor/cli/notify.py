@@ -34,7 +34,7 @@ def notify(
     policies: Annotated[
         Path | None,
         typer.Option(
-            "--policies", metavar="FILE", help="Recipients, contacts, language in YAML; else postmaster@ the domain."
+            "--policies", metavar="FILE", help="A policy file, for trials; else the policies that are published hold."
         ),
     ] = None,
     templates: Annotated[

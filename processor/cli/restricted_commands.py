@@ -93,8 +93,9 @@ def unblock(
 
     Example: senderwatch restricted unblock ann@acme.example --comment 'password changed, sessions ended'
 
-    The worker that owns the sender decides, and its answer is printed. Exit status: 0 lifted, 1 refused or not restricted, 75 no
-    worker has answered in time; the command stands then, and is carried out later.
+    The worker that owns the sender decides, and its answer is printed. Exit
+    status: 0 lifted, 1 refused or not restricted, 75 no worker has answered
+    in time; the command stands then, and is carried out later.
     """
     said_in("--comment", comment)
     for option, text in (("SENDER", sender), ("--ticket", ticket), ("--block-id", block_id), ("--domain", domain)):
@@ -164,8 +165,9 @@ def block(
 
     Example: senderwatch restricted block eve@acme.example --tenant acme --reason 'sells the address list' --until 3d
 
-    The worker that owns the sender decides, and its answer is printed. Exit status: 0 blocked, 1 refused, 75 no worker has
-    answered in time; the command stands then, and is carried out later.
+    The worker that owns the sender decides, and its answer is printed. Exit
+    status: 0 blocked, 1 refused, 75 no worker has answered in time; the
+    command stands then, and is carried out later.
     """
     for option, text in (("SENDER", sender), ("--tenant", tenant), ("--reason", reason)):
         said_in(option, text)

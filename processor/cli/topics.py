@@ -51,8 +51,8 @@ def create(
 ) -> None:
     """Create the topics that are missing.
 
-    An existing topic is left as it is, and how it differs from the design is told. The exit status is 1 when not
-    everything is as it should be.
+    An existing topic is left as it is, and how it differs from the design is
+    told. The exit status is 1 when not everything is as it should be.
     """
     settings = prepare(
         config,
