@@ -72,6 +72,7 @@ class Language:
                 sender_name=table.get("sender_name"),
             )
             language._check_patterns()
+            _check_keys(table)
         except KeyError as missing:
             raise BrokenLanguage(f"{place}: the key {missing} is missing") from missing
         except (tomllib.TOMLDecodeError, TypeError, AttributeError, ValueError) as problem:
@@ -92,6 +93,19 @@ class Language:
         texts = (*self.weekdays, *self.months, *self.verdicts.values(), self.decimal, self.thousands, self.test_notice)
         if not all(isinstance(text, str) for text in (*texts, self.sender_name or "")):
             raise ValueError("names of days, months, verdicts and the sender, separators and notices must be texts")
+
+
+_KEYS = (
+    "decimal", "thousands", "percent", "moment", "day", "clock", "weekdays", "months", "limits", "verdicts", "test", "sender_name"
+)  # fmt: skip
+
+
+def _check_keys(table: Mapping[str, Any]) -> None:
+    """ValueError for a key that nothing reads: a misspelt one, or one that landed in the table above it."""
+    for where, given, known in (("", table, _KEYS), ("test.", table.get("test"), ("subject", "notice"))):
+        for key in given if isinstance(given, Mapping) else ():
+            if key not in known:
+                raise ValueError(f"the key '{where}{key}' is not known here; there is {', '.join(known)}")
 
 
 _OF_A_DAY = {"weekday", "day", "month", "year", "clock", "zone"}

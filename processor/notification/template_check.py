@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from jinja2 import TemplateSyntaxError, meta, nodes
 
 from processor.notification.context import MailContext, Surroundings
-from processor.notification.rendering import BrokenTemplates, Templates
+from processor.notification.rendering import PARTS, BrokenTemplates, Templates
 from processor.notification.samples import scenes
 
 _WITH_ALL = Surroundings("noreply@mail.example.org", "support@example.org", "https://console.example.org/")
@@ -38,7 +38,13 @@ def check(templates: Templates, own: Iterable[str] = ()) -> None:
     for code in templates.languages:
         for scene in scenes(code, _TIME_MS):
             for surroundings in (_WITH_ALL, _WITHOUT):
-                templates.render(scene.notification, scene.entries, surroundings, is_test=surroundings is _WITH_ALL)
+                mail = templates.render(
+                    scene.notification, scene.entries, surroundings, is_test=surroundings is _WITH_ALL
+                )
+                for part, written in zip(PARTS, (mail.subject, mail.text, mail.html), strict=True):
+                    if not written.strip():
+                        place = templates.place(f"{code}/{scene.kind.value}.{part}")
+                        raise BrokenTemplates(f"{place}: it writes nothing (the mail {scene.name} of the preview)")
 
 
 def _parsed(templates: Templates) -> Iterator[tuple[str, nodes.Template]]:

@@ -126,6 +126,9 @@ def test_a_language_may_have_a_senders_name_of_its_own(tmp_path: Path) -> None:
         ("fr__more__language_toml", "", "fr/more/language.toml: no mail uses this file"),
         ("fr__blocked_text_txt", "bonjour", "fr/blocked.text.txt: no mail uses this file"),
         ("en__language_toml", "decimal = ", "en/language.toml: "),
+        ("en__alert_subject_txt", "\n", r"en/alert.subject.txt: it writes nothing \(the mail alert-one of the preview\)"),
+        ("en__blocked_text_txt", "{% if first.by %}by hand{% endif %}", "en/blocked.text.txt: it writes nothing"),
+        ("en__brake_page_html", "", "en/brake.page.html: it writes nothing"),
         ("my english__language_toml", "decimal = ", "my english/language.toml: its folder must be named as a language is"),
     ],
 )  # fmt: skip
@@ -149,6 +152,8 @@ def test_what_is_wrong_in_a_folder_is_said_at_the_start_with_file_and_line(
         ),
         ('subject = "[Test] {subject}"', 'subject = "{0}"', "test.subject: {0} is not known"),
         ('"Sun"]', "]", "weekdays must be 7 names"),
+        ('decimal = "."', 'decimal = "."\nsendername = "x"', "the key 'sendername' is not known here"),
+        ("[test]", '[test]\nsender_name = "x"', "the key 'test.sender_name' is not known here"),
         ("[test]", "[tset]", "the key 'test' is missing"),
         ('"Sun"]', "7]", "must be texts"),
     ],
