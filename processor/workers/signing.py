@@ -143,7 +143,8 @@ def _aligned(domain: str | None, sender_address: str) -> str:
     author = _in_a_labels(domain_of(sender_address) or "")
     signing = _in_a_labels(domain) if domain is not None else author
     if "." not in signing:
-        raise CannotSign(f"notifier.dkim_domain: {signing} is no domain that can have a key in the DNS")
+        setting = "sender_address" if domain is None else "dkim_domain"
+        raise CannotSign(f"notifier.{setting}: {signing} is no domain that can have a key in the DNS")
     if signing != author and not author.endswith(f".{signing}") and not signing.endswith(f".{author}"):
         raise CannotSign(
             f"notifier.dkim_domain: {signing} is not the domain of notifier.sender_address ({sender_address}), nor one above "
@@ -167,6 +168,10 @@ def _decoded(text: bytes) -> bytes:
 
 
 def _ed25519(text: bytes) -> bytes:
-    if len(_decoded(text)) != 32:
+    try:
+        key = _decoded(text)
+    except CannotSign:
+        key = b""
+    if len(key) != 32:
         raise CannotSign("it is no key in PEM, and not the base64 of the 32 octets of an Ed25519 key")
     return b"".join(text.split())
