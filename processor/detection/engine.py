@@ -107,6 +107,26 @@ class Engine:
             else:
                 events += self._decide(batch, row - 1)
 
+    def count(self, batch: Batch) -> None:
+        """Count a batch of the day before a state that was kept without counts; nothing is decided, nothing expires. Raises TableFull."""
+        limits = self.limits._replace(bounds=np.full_like(self.limits.bounds, np.inf))
+        state = self.table.state[0]
+        state.wake_at_ms = np.iinfo(np.int64).max
+        batch.columns.policy[: len(batch)] = 0
+        row = 0
+        while state.stopped_for != counting.DONE or row < len(batch):
+            resolved = self._resolutions.arrays
+            row = decide(self.table, limits, resolved, batch.columns, batch.buffer, row, len(batch))
+            if state.stopped_for == counting.FULL:
+                raise TableFull(self.partition)
+            if state.stopped_for == counting.POLICY:
+                self._look_up(batch, row)
+        self.set_wake()
+
+    def drop_counts(self, s: int) -> None:
+        """Take the counts of sender number `s` away, as when he was released."""
+        drop_cells(self.table, s)
+
     def _position(self, batch: Batch, row: int) -> Position:
         return Position(self.topic, self.partition, int(batch.offsets[row]))
 

@@ -8,11 +8,12 @@ import numpy as np
 from processor.avro import Undecodable
 from processor.detection.changes import Sweep, touched
 from processor.detection.engine import Engine
+from processor.detection.inputs import ClockInput, CommandInput, GapInput, PolicyInput
 from processor.detection.layout import GRANULE
 from processor.detection.windows import day_of
 from processor.kafka import changelog, journal
 from processor.kafka.changelog import CommitMark, Head, Restored, RestoreFailed
-from processor.kafka.journal import ClockInput, CommandInput, GapInput, JournalPage, PolicyInput
+from processor.kafka.journal import JournalPage
 from processor.kafka.publishing import dead_letters, event_records
 from processor.kafka.serde import Serde
 from processor.kafka.side_inputs import RejectedRecord, Taken, command_offsets
