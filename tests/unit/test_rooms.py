@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 PROCESSOR = Path(__file__).parents[2] / "processor"
-CORES = ("detection", "notification", "policies", "restrictions", "verdicts", "avro")
+CORES = ("audit", "detection", "notification", "policies", "restrictions", "verdicts", "avro")
 CLOCKS = {
     ("time", "time"), ("time", "time_ns"), ("time", "monotonic"), ("time", "monotonic_ns"), ("time", "perf_counter"), ("time", "sleep"),
     ("datetime", "now"), ("datetime", "utcnow"), ("datetime", "today"), ("date", "today"),
