@@ -142,3 +142,36 @@ def test_what_has_hung_and_ended_takes_its_place_when_it_starts_again() -> None:
         assert list(outgoing.start(round_ms + HANGS_AFTER_MS)) == [other]
         outgoing.done(errand)
         outgoing.done(other)
+
+
+def test_domains_that_have_hung_share_half_of_the_places_until_something_goes_quickly_there() -> None:
+    outgoing = Outgoing(most=4, most_per_domain=3)
+    first = [Errand(0, f"first{number}", f"a@slow{number}.example") for number in range(4)]
+    for errand in first:
+        outgoing.schedule(errand, 0)
+    assert list(outgoing.start(0)) == first
+    assert list(outgoing.start(HANGS_AFTER_MS)) == []
+    for errand in first:
+        outgoing.done(errand)
+    again = [Errand(0, f"again{number}-{each}", f"a@slow{number}.example") for number in range(4) for each in range(3)]
+    for errand in again:
+        outgoing.schedule(errand, HANGS_AFTER_MS)
+    started = list(outgoing.start(HANGS_AFTER_MS))
+    assert [errand.domain for errand in started] == ["slow0.example", "slow1.example"]
+    fine = [Errand(0, f"fine{number}", "b@fine.example") for number in range(3)]
+    for errand in fine:
+        outgoing.schedule(errand, HANGS_AFTER_MS)
+    assert list(outgoing.start(HANGS_AFTER_MS)) == fine[:2]
+    outgoing.done(started[0])
+    assert [errand.notification_id for errand in outgoing.start(HANGS_AFTER_MS)] == ["again2-0"]
+    for errand in fine[:2]:
+        outgoing.done(errand)
+    assert [errand.notification_id for errand in outgoing.start(HANGS_AFTER_MS)] == ["fine2", "again0-1"]
+
+
+def test_a_domain_that_hangs_gets_no_second_place() -> None:
+    outgoing = Outgoing(most=4, most_per_domain=3)
+    for number in range(3):
+        outgoing.schedule(Errand(0, f"slow{number}", "a@slow.example"), number * HANGS_AFTER_MS)
+    assert len(list(outgoing.start(0))) == 1
+    assert len(list(outgoing.start(2 * HANGS_AFTER_MS))) == 0
