@@ -13,7 +13,7 @@ import numba
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
-_KERNEL_ROOMS = ("detection", "policies", "verdicts")
+_KERNEL_ROOMS = ("audit", "detection", "policies", "verdicts")
 
 
 def _cache_folder() -> Path | None:
