@@ -1,9 +1,10 @@
 """What was published against what follows from the log: matched, different, missing, unexpected, not yet processed."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from processor.restrictions.events import Position
 
@@ -18,6 +19,23 @@ class Outcome(StrEnum):
     NOT_YET_PROCESSED = "NOT_YET_PROCESSED"
 
 
+HOUR_MS = 3_600_000
+_TIMES = {
+    "SenderBlocked": "blocked_at",
+    "SenderUnblocked": "unblocked_at",
+    "SenderAlerted": "alerted_at",
+    "CommandRefused": "refused_at",
+}
+
+
+class Kind(NamedTuple):
+    """What events are counted by: the hour they fell in, their name, and the limit that was passed, if it is one that tells."""
+
+    hour_ms: int
+    name: str
+    limit_name: str | None
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """An event as a record of `sender-restrictions`, with its id and type."""
@@ -29,6 +47,16 @@ class Event:
     @property
     def position(self) -> Position:
         return Position(**self.record["position"])
+
+    @property
+    def at_ms(self) -> int:
+        """When it happened, epoch milliseconds; 0 for an event of a kind that this version does not know."""
+        at_ms: int = self.record.get(_TIMES.get(self.name, ""), 0)
+        return at_ms
+
+    @property
+    def kind(self) -> Kind:
+        return Kind(self.at_ms // HOUR_MS * HOUR_MS, self.name, self.record.get("limit_name"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,27 +116,27 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What came of comparing one partition."""
+    """What came of comparing one partition. `matched_by` is what matched by its kind, which a picture is drawn from."""
 
     matched: int
     not_yet_processed: int
     findings: tuple[Finding, ...]
+    matched_by: Mapping[Kind, int] = field(default_factory=dict, compare=False)
 
 
 def compare(published: Mapping[str, list[Event]], recomputed: list[Event], scope: Scope) -> Comparison:
     """Hold what was published, by event id, against what follows from the log, in its order."""
-    matched, findings = 0, []
-    seen: set[str] = set()
+    matched_by: Counter[Kind] = Counter()
+    findings: list[Finding] = []
     for event in recomputed:
         # A command that is given twice is refused twice under one id.
         copies = published.get(event.event_id, [])
-        seen.add(event.event_id)
         if not copies:
             findings.append(Finding(Outcome.MISSING, None, event))
             continue
         found = [tuple(differences(copy, event)) for copy in copies]
         if () in found:
-            matched += 1
+            matched_by[event.kind] += 1
         else:
             findings.append(Finding(Outcome.DIFFERENT, copies[0], event, found[0]))
     counts = _counts(recomputed)
@@ -120,7 +148,7 @@ def compare(published: Mapping[str, list[Event]], recomputed: list[Event], scope
                 findings.append(Finding(place, copy, None))
             elif place is Outcome.NOT_YET_PROCESSED:
                 later += 1
-    return Comparison(matched, later, tuple(sorted(findings, key=_order)))
+    return Comparison(matched_by.total(), later, tuple(sorted(findings, key=_order)), dict(matched_by))
 
 
 def _counts(events: list[Event]) -> dict[str, int]:
