@@ -9,25 +9,21 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from enum import StrEnum
 from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from processor import avro
-from processor.detection.windows import FUTURE_MS
 from processor.kafka.feeder import BrokerLost, Feeder, Unclear
 from processor.verdicts.event import MessageVerdict
 from processor.verdicts.files import Numbered, VerdictFile
 from processor.verdicts.reading import Arrived, Refused, Skipped
 from processor.verdicts.spreading import Spread, survey
+from processor.workers.admitting import admitted
 
 if TYPE_CHECKING:
     from processor.verdicts.generator import Batch  # and with it Numba, which an import can do without
 
-RECORD_MAX = 1_000_000
-"""Bytes of key and value: what topics take by default (max.message.bytes), less the batch around it."""
 _SHOWN = 10
 _LONGEST_WAIT_S = 1.0
 """Lines from a pipe go in after this even when they do not fill a transaction."""
@@ -211,14 +207,10 @@ class _FileImport:
 
     def _add(self, verdict: MessageVerdict) -> Refused | None:
         """Take a verdict into the chunk, unless the detector would only make a dead letter of it."""
-        if verdict.occurred_at_ms > self._plan.now_ms() + FUTURE_MS:
-            claimed = f"{datetime.fromtimestamp(verdict.occurred_at_ms / 1000, UTC):%Y-%m-%dT%H:%M:%SZ}"
-            return Refused("occurred_at", f"is more than {FUTURE_MS // 60_000} minutes in the future", claimed)
-        key = verdict.sender.encode()
-        value = self._plan.prefix + avro.encode_body("MessageVerdict", verdict.to_record())
-        if len(key) + len(value) > RECORD_MAX:
-            return Refused("line", f"makes a record of more than {RECORD_MAX} bytes")
-        self._keys.append(key)
+        value = admitted(verdict, self._plan.prefix, self._plan.now_ms())
+        if isinstance(value, Refused):
+            return value
+        self._keys.append(verdict.sender.encode())
         self._values.append(value)
         return None
 

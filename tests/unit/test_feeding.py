@@ -18,7 +18,7 @@ from processor.verdicts.files import Form, VerdictFile, guessed_form
 from processor.verdicts.generator import Traffic, generate
 from processor.verdicts.reading import Refused
 from processor.verdicts.writing import write_avro, write_jsonl
-from processor.workers import feeding
+from processor.workers import admitting
 from processor.workers.feeding import Doubt, Ended, Ending, Import, Line, Tally, Watcher, feed_generated, import_files
 
 NOW_MS = 1_795_500_000_000
@@ -180,7 +180,7 @@ def test_what_the_detector_would_throw_away_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "future.jsonl"
     path.write_bytes(
         b"".join(jsonl.line_of(_verdict(name, NOW_MS + offset)) for name, offset in (("a", 300_000), ("b", 300_001)))
-        + jsonl.line_of(_verdict("x" * feeding.RECORD_MAX))
+        + jsonl.line_of(_verdict("x" * admitting.RECORD_MAX))
     )
     feeder = FakeFeeder()
     _, tally = _run(_plan(path), feeder)
