@@ -98,6 +98,13 @@ class Scope:
     first_offset: int
     next_offset: int
     commands: Mapping[str, tuple[int, int]]
+    expired_before: bool = False
+    """Whether restrictions were lifted by the clock before the first verdict of the range, and before the audit begins."""
+
+    def is_before(self, event: Event) -> bool:
+        """Whether an event that bears the range's first offset was published before the audit begins."""
+        at_start = event.position.topic == self.topic and event.position.offset == self.first_offset
+        return self.expired_before and at_start and event.record.get("reason") == "EXPIRED"
 
     def place_of(self, position: Position) -> Outcome | None:
         """UNEXPECTED for a position within the range, NOT_YET_PROCESSED for one beyond it, None for none of this audit's."""
@@ -143,7 +150,7 @@ def compare(published: Mapping[str, list[Event]], recomputed: list[Event], scope
     later = 0
     for event_id, copies in published.items():
         for copy in copies[counts.get(event_id, 0) :]:
-            place = scope.place_of(copy.position)
+            place = None if scope.is_before(copy) else scope.place_of(copy.position)
             if place is Outcome.UNEXPECTED:
                 findings.append(Finding(place, copy, None))
             elif place is Outcome.NOT_YET_PROCESSED:

@@ -112,6 +112,14 @@ def last_stable_offsets(
     return _asked(settings, topic, partitions, _LATEST, IsolationLevel.READ_COMMITTED, timeout_s)
 
 
+def offsets_at(
+    settings: ClientSettings, topic: str, partitions: Iterable[int], time_ms: int, *, timeout_s: float = _ASK_TIMEOUT_S
+) -> dict[int, int]:
+    """The first offset in each partition that Kafka stamped at or after this time; -1: there is none. Raises as above."""
+    what = OffsetSpec.for_timestamp(time_ms)
+    return _asked(settings, topic, partitions, what, IsolationLevel.READ_UNCOMMITTED, timeout_s)
+
+
 def bounds(settings: ClientSettings, partitions: Iterable[Partition]) -> dict[Partition, tuple[int, int]]:
     """First offset and high watermark of partitions of any topics, asked for by one client. Raises as `high_watermarks`."""
     wanted, client = list(partitions), admin(settings)

@@ -36,6 +36,12 @@ class Run:
         """Without the first `row` records."""
         return Run(self.partition, self.messages[row:], self.values[row:], self.offsets[row:], self.timestamps_ms[row:])
 
+    def up_to_row(self, row: int) -> "Run":
+        """The first `row` records."""
+        if row == len(self.values):
+            return self
+        return Run(self.partition, self.messages[:row], self.values[:row], self.offsets[:row], self.timestamps_ms[:row])
+
 
 @dataclass(frozen=True, slots=True)
 class End:
@@ -57,7 +63,7 @@ class VerdictConsumer(GroupMember):
         if not messages:
             # One alone, and what follows it with the next poll: partitions may come and go between two calls of the client.
             messages = self.polled(lambda: self.client.consume(1, wait_s))
-        return list(_runs(messages)) if messages else []
+        return list(runs_of(messages)) if messages else []
 
     def behind(self, partition: int, next_offset: int) -> int | None:
         """How many records are still to come, as of the last fetch; None before the first."""
@@ -65,7 +71,8 @@ class VerdictConsumer(GroupMember):
         return max(0, high - next_offset) if high >= 0 else None
 
 
-def _runs(messages: list[Message]) -> Iterable[Run | End]:
+def runs_of(messages: list[Message]) -> Iterable[Run | End]:
+    """What a consumer gave at once, as runs of consecutive records of one partition. Raises as `end_of`."""
     count = len(messages)
     timestamps = np.fromiter(map(itemgetter(1), map(Message.timestamp, messages)), np.int64, count)
     if timestamps.min() < 0:  # records have a timestamp, errors do not
@@ -74,7 +81,7 @@ def _runs(messages: list[Message]) -> Iterable[Run | End]:
             if message.error() is None:
                 good.append(message)
             elif end_of(message):
-                yield from _runs(good) if good else ()
+                yield from runs_of(good) if good else ()
                 good = []
                 yield End(*place(message))
         if not good:

@@ -1,0 +1,78 @@
+"""Where an audit of a partition begins and ends: at the first commit, or at a snapshot whose day before it is still there."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from processor.audit.pages import Page, Snapshot
+from processor.detection.inputs import ClockInput, CommandInput
+from processor.restrictions.life import Role
+
+WARM_UP_MS = 86_400_000 + 600_000
+"""A day, and the ten minutes by which a record's own time and Kafka's may differ (design, section 8)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """After which commit the audit begins. `snapshot` None: at the beginning. `warm_up_offset`: from where verdicts are counted."""
+
+    commit: int
+    offset: int
+    warm_up_offset: int
+    snapshot: Snapshot | None
+
+
+class NothingToAudit(Exception):
+    """Nothing of a partition can be audited; the text says why."""
+
+
+def choose_start(
+    pages: Sequence[Page],
+    snapshots: Sequence[Snapshot],
+    first_verdict: int,
+    warm_up_offset: Callable[[int], int | None],
+    *,
+    from_ms: int | None = None,
+    from_offset: int | None = None,
+) -> Start:
+    """The latest usable start at or before `from_offset` or, in stream time, `from_ms`; else the earliest there is.
+
+    `first_verdict` is what retention has left; `warm_up_offset(time_ms)` gives the first verdict that Kafka stamped at or after a
+    time, None where retention may have taken some of these. Raises NothingToAudit.
+    """
+    starts: list[Start] = []
+    if pages and pages[0].commit == 1 and first_verdict <= pages[0].first_offset:
+        starts.append(Start(0, pages[0].first_offset, pages[0].first_offset, None))
+    known = {page.commit for page in pages}
+    for snapshot in snapshots:
+        if snapshot.commit + 1 not in known and snapshot.commit not in known:
+            continue
+        if starts and not _is_before(snapshot, from_ms, from_offset):
+            break
+        offset = warm_up_offset(snapshot.stream_time_ms - WARM_UP_MS)
+        if offset is not None and first_verdict <= snapshot.next_offset:
+            following = snapshot.next_offset
+            starts.append(Start(snapshot.commit, following, min(offset, following), snapshot))
+    if not starts:
+        raise NothingToAudit(
+            "retention has left neither the first verdict nor a snapshot with the verdicts of the day before it"
+        )
+    return starts[-1]
+
+
+def _is_before(snapshot: Snapshot, from_ms: int | None, from_offset: int | None) -> bool:
+    if from_offset is not None:
+        return snapshot.next_offset <= from_offset
+    return from_ms is not None and snapshot.stream_time_ms <= from_ms
+
+
+def command_range(pages: Sequence[Page], role: Role) -> tuple[int, int]:
+    """The first offset of a command topic that the pages name, and the one after the last; an empty range where there is none."""
+    offsets = [
+        each.offset for page in pages for each in page.inputs if isinstance(each, CommandInput) and each.role is role
+    ]
+    return (min(offsets), max(offsets) + 1) if offsets else (1 << 62, 1 << 62)
+
+
+def lifted_by_the_clock_at(pages: Sequence[Page], offset: int) -> bool:
+    """Whether these pages lifted restrictions by the clock before the verdict at `offset`."""
+    return any(isinstance(each, ClockInput) and each.before_offset == offset for page in pages for each in page.inputs)

@@ -1,0 +1,242 @@
+"""What an audit reads: pinned first, then read up to the pins, in no consumer group and with nothing written (design, section 8).
+
+The group's committed offsets are asked for first, the ends of all topics after: what belongs to those offsets is below the ends.
+"""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+
+from processor.audit.findings import Event
+from processor.audit.pages import Page, Snapshot
+from processor.audit.replay import GivenCommand
+from processor.avro import UndecodableRecord
+from processor.detection.changes import SenderValues
+from processor.kafka.changelog import CommitMark
+from processor.kafka.clients import ClientSettings, admin, consumer
+from processor.kafka.columns import senders_values
+from processor.kafka.errors import BrokerUnreachable
+from processor.kafka.event_log import EventName
+from processor.kafka.journal import COMMIT, SNAPSHOT
+from processor.kafka.reading import (
+    Partition,
+    ReadingFailed,
+    ReadingStopped,
+    bounds,
+    offsets_at,
+    partitions_of_each,
+    place,
+    read_to_end,
+)
+from processor.kafka.serde import Serde
+from processor.kafka.side_inputs import command_topics
+from processor.kafka.topics import TopicNames
+from processor.kafka.verdict_consumer import End, Run, runs_of
+from processor.restrictions.commands import RECORD, Command
+from processor.restrictions.life import Role
+
+_ASK_S = 30.0
+_BATCH, _WAIT_S = 2_500, 0.05
+
+
+class PinsUnusable(Exception):
+    """Pins that cannot be used here; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pins:
+    """What the audit reads, and nothing beyond. `committed`: next offset and commit number by partition; `bounds`: of each topic.
+
+    A partition of which nothing was committed has commit 0.
+    """
+
+    group: str
+    committed: Mapping[int, tuple[int, int]]
+    bounds: Mapping[Partition, tuple[int, int]]
+
+    def to_json(self) -> dict[str, Any]:
+        """As a file of pins has it."""
+        topics: dict[str, dict[str, list[int]]] = {}
+        for (topic, partition), found in sorted(self.bounds.items()):
+            topics.setdefault(topic, {})[str(partition)] = list(found)
+        return {
+            "group": self.group,
+            "committed": {str(partition): list(found) for partition, found in sorted(self.committed.items())},
+            "bounds": topics,
+        }
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """The way back. Raises PinsUnusable."""
+        try:
+            given = json.loads(text)
+            committed = {int(partition): (int(pair[0]), int(pair[1])) for partition, pair in given["committed"].items()}
+            found = {
+                (str(topic), int(partition)): (int(pair[0]), int(pair[1]))
+                for topic, pairs in given["bounds"].items()
+                for partition, pair in pairs.items()
+            }
+            return cls(str(given["group"]), committed, found)
+        except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+            raise PinsUnusable(f"this is no file of pins of senderwatch: {error!r}") from None
+
+
+def pin(settings: ClientSettings, topics: TopicNames, group: str) -> Pins:
+    """Everything as it is now. Raises BrokerUnreachable, UnknownTopic, ReadingFailed."""
+    read = (
+        topics.verdicts,
+        topics.journal,
+        topics.commands,
+        topics.support_commands,
+        topics.restrictions,
+        topics.policies,
+    )
+    partitions = partitions_of_each(settings, read)
+    committed = _committed(settings, topics.verdicts, partitions[topics.verdicts], group)
+    found = bounds(settings, [(topic, partition) for topic in read for partition in partitions[topic]])
+    return Pins(group, committed, found)
+
+
+def _committed(settings: ClientSettings, topic: str, partitions: list[int], group: str) -> dict[int, tuple[int, int]]:
+    client = admin(settings)
+    asked = ConsumerGroupTopicPartitions(group, [TopicPartition(topic, partition) for partition in partitions])
+    try:
+        answer = client.list_consumer_group_offsets([asked], require_stable=True, request_timeout=_ASK_S)[
+            group
+        ].result()
+    except KafkaException as error:
+        if error.args[0].retriable():
+            raise BrokerUnreachable(settings.bootstrap_servers, error.args[0].str()) from None
+        raise ReadingFailed(f"cannot ask for the offsets of group {group}: {error.args[0].str()}") from None
+    found = {}
+    for each in answer.topic_partitions:
+        mark = CommitMark.from_metadata(each.metadata) if each.offset >= 0 else None
+        found[each.partition] = (max(each.offset, 0), 0 if mark is None else mark.commit)
+    return found
+
+
+class AuditSource:
+    """Reads what was pinned. `should_stop` ends any reading with ReadingStopped."""
+
+    def __init__(
+        self, settings: ClientSettings, topics: TopicNames, serde: Serde, pins: Pins, should_stop: Callable[[], bool]
+    ) -> None:
+        self._settings = settings
+        self._topics = topics
+        self._serde = serde
+        self._should_stop = should_stop
+        self.pins = pins
+
+    def journal(self, partition: int) -> tuple[list[Page], list[Snapshot]]:
+        """Pages and snapshots up to the pinned commit. Raises ReadingFailed for what this version cannot read."""
+        _, last = self.pins.committed[partition]
+        pages: list[Page] = []
+        snapshots: list[Snapshot] = []
+        chunks: list[SenderValues] = []
+        for offset, name, record in self._records(self._topics.journal, partition):
+            if name not in (COMMIT, SNAPSHOT) or record["commit"] > last:
+                continue
+            if name == COMMIT:
+                try:
+                    pages.append(Page.from_record(record))
+                except ValueError as error:
+                    raise ReadingFailed(
+                        f"{self._topics.journal}, partition {partition}, offset {offset}: {error}"
+                    ) from None
+                continue
+            if record["senders"] is not None:
+                chunks.append(senders_values(record["senders"]))
+            if record["last"]:
+                snapshots.append(_snapshot(record, chunks))
+                chunks = []
+        return pages, snapshots
+
+    def commands(self, partition: int) -> dict[tuple[Role, int], GivenCommand]:
+        """The commands that can be read, by role and offset."""
+        found = {}
+        for role, topic in command_topics(self._topics).items():
+            for message in self._messages(topic, partition):
+                try:
+                    name, record = self._serde.decode(message.value())
+                    if name == RECORD:
+                        found[role, place(message)[1]] = GivenCommand(
+                            Command.from_record(record), message.timestamp()[1]
+                        )
+                except UndecodableRecord:
+                    continue  # so it was to the worker; if not, the journal says that it is missing
+        return found
+
+    def published(self) -> dict[int, dict[str, list[Event]]]:
+        """What was published, by the partition of the record that caused it and by event id."""
+        found: dict[int, dict[str, list[Event]]] = {}
+        topic = self._topics.restrictions
+        for partition in sorted(partition for name, partition in self.pins.bounds if name == topic):
+            for _, name, record in self._records(topic, partition):
+                if name in set(EventName):
+                    event_id = record["block_id"] if name == EventName.SENDER_BLOCKED else record["event_id"]
+                    of_partition = found.setdefault(record["position"]["partition"], {})
+                    of_partition.setdefault(event_id, []).append(Event(event_id, name, record))
+        return found
+
+    def offset_at(self, partition: int, time_ms: int) -> int:
+        """The first verdict that Kafka stamped at or after this time; the pinned end where there is none."""
+        end = self.pins.bounds[self._topics.verdicts, partition][1]
+        found = offsets_at(self._settings, self._topics.verdicts, [partition], time_ms)[partition]
+        return end if found < 0 else min(found, end)
+
+    def verdicts(self, partition: int, start: int, end: int) -> Iterator[Run]:
+        """The verdicts from `start` to `end` (exclusive), in order."""
+        if start >= end:
+            return
+        topic = self._topics.verdicts
+        client = consumer(self._settings, group=None, partition_eof=True)
+        try:
+            client.assign([TopicPartition(topic, partition, start)])
+            while True:
+                if self._should_stop():
+                    raise ReadingStopped
+                messages = client.consume(_BATCH, _WAIT_S)
+                if not messages:
+                    continue
+                for each in runs_of(messages):
+                    if isinstance(each, End):
+                        if each.offset >= end:
+                            return
+                        continue
+                    until = int((each.offsets < end).sum())
+                    if until:
+                        yield each.up_to_row(until)
+                    if until < len(each.values) or int(each.offsets[-1]) + 1 >= end:
+                        return
+        finally:
+            client.close()
+
+    def _messages(self, topic: str, partition: int) -> Iterator[Any]:
+        first, end = self.pins.bounds[topic, partition]
+        starts, ends = {partition: first}, {partition: end}
+        return read_to_end(self._settings, topic, [partition], starts, ends=ends, should_stop=self._should_stop)
+
+    def _records(self, topic: str, partition: int) -> Iterator[tuple[int, str, dict[str, Any]]]:
+        for message in self._messages(topic, partition):
+            _, offset = place(message)
+            try:
+                name, record = self._serde.decode(message.value())
+            except UndecodableRecord as error:
+                raise ReadingFailed(
+                    f"{topic}, partition {partition}, offset {offset} cannot be read: {error}"
+                ) from None
+            yield offset, name, record
+
+
+def _snapshot(record: Mapping[str, Any], chunks: list[SenderValues]) -> Snapshot:
+    return Snapshot(
+        commit=record["commit"],
+        next_offset=record["next_offset"],
+        stream_time_ms=record["stream_time"],
+        policy_version=record["policy_version"],
+        brake={each["pane"]: each["count"] for each in record["brake"]},
+        senders=tuple(chunks),
+    )
