@@ -16,7 +16,7 @@ demo: venv ## one minute of everything on an embedded broker; ARGS="--help" show
 	$(BIN)/senderwatch demo $(ARGS)
 
 .PHONY: test
-test: check jars ## checks and all tests, on brokers of their own; ARGS="-k policy" picks some
+test: check jars browser ## checks and all tests, on brokers of their own; ARGS="-k policy" picks some
 	$(BIN)/python -m pytest $(ARGS)
 
 .PHONY: check
@@ -53,6 +53,10 @@ jars: ## Kafka, for tests, benchmarks and single-machine use
 	[ -n "$$(ls deploy/kafka/jars 2>/dev/null)" ] || requirements/system.sh maven
 	requirements/system.sh java
 	deploy/kafka/kafka.sh jars
+
+.PHONY: browser
+browser: ## Chromium, for the tests of pages
+	requirements/system.sh chromium
 
 .PHONY: lock
 lock: .cache/uv/bin/uv ## the locked requirements anew, with the newest versions that fit

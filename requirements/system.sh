@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Sees to it that programs are there which pip cannot install: `system.sh python java maven`. As root on Debian or Ubuntu it
+# Sees to it that programs are there which pip cannot install: `system.sh python java maven chromium`. As root on Debian or Ubuntu it
 # installs what is missing; elsewhere it names the package and fails.
 set -euo pipefail
 
@@ -48,6 +48,15 @@ java() {
 
 maven() {
     command -v mvn >/dev/null || install maven "Maven"
+}
+
+# A browser that needs no screen, for the tests of pages.
+chromium() {
+    local candidate
+    for candidate in chromium chromium-browser google-chrome; do
+        command "$candidate" --version >/dev/null 2>&1 && return
+    done
+    install chromium "Chromium"
 }
 
 for program in "$@"; do "$program"; done

@@ -65,6 +65,12 @@ print(*[f"{name}:{avro.fingerprint(name).hex()}" for name in avro.names()])
     assert sorted(path.relative_to(templates) for path in Path(templates).rglob("*") if path.is_file()) == TEMPLATES
 
 
+def test_the_pieces_of_the_audit_s_page_are_in_it(environment: Path, tmp_path: Path) -> None:
+    program = "from processor.cli.audit_files import page_templates; print(*sorted(page_templates()))"
+    told = _output(environment / "bin" / "python", "-c", program, folder=tmp_path)
+    assert told.split() == ["frame.html", "plots.html", "report.html"]
+
+
 def test_nothing_but_the_package_is_installed(environment: Path) -> None:
     (site,) = (environment / "lib").glob("python*/site-packages")
     installed = {path.name for path in site.iterdir() if not path.name.endswith(".dist-info")}
