@@ -11,7 +11,7 @@ from processor.types import Bytes, Flags, Int64s
 from processor.verdicts.columns import LATE, OK, UNCOUNTED, Columns
 from processor.verdicts.event import Verdict
 
-MESSAGES, SPAM_MESSAGES, FIRST_MS, LAST_MS = range(4)
+MESSAGES, SPAM_MESSAGES, BULK_MESSAGES, FIRST_MS, LAST_MS = range(5)
 """The places of what is known of all records together."""
 _BULK, _SPAM = int(Verdict.BULK), int(Verdict.SPAM)
 """From _SPAM on every verdict is spam."""
@@ -51,8 +51,10 @@ def number_senders(table: Table, columns: Columns, buffer: Bytes, end: int, numb
             s = new_sender(table, buffer, start, length, h)
         numbers[row] = s
         at_ms = columns.occurred_at_ms[row]
+        verdict = columns.verdict[row]
         totals[MESSAGES] += 1
-        totals[SPAM_MESSAGES] += 1 if columns.verdict[row] >= _SPAM else 0
+        totals[SPAM_MESSAGES] += 1 if verdict >= _SPAM else 0
+        totals[BULK_MESSAGES] += 1 if verdict == _BULK else 0
         totals[FIRST_MS] = min(totals[FIRST_MS], at_ms)
         totals[LAST_MS] = max(totals[LAST_MS], at_ms)
     return True

@@ -8,7 +8,7 @@ from processor.policies.limits import LIMITS
 from processor.policies.policy import DEFAULT_POLICY_NAME, Policy, PolicySet
 from processor.policies.problems import shown
 
-VALUES_MAX = 200
+VALUES_MAX = 100
 """Each value is an engine of its own with counters of its own."""
 _LIMITS = {limit.name: limit for limit in LIMITS}
 _FORM = "[POLICY/]LIMIT=VALUES, with values such as 5..50:5 or 5,10,20"

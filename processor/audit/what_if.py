@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from processor.audit.stopped_mail import (
+    BULK_MESSAGES,
     FIRST_MS,
     LAST_MS,
     MESSAGES,
@@ -90,11 +91,12 @@ class Outcome:
 class Totals:
     """What the log holds, whatever the policies. `rejected` are no part of `records`; the times are None where there are none.
 
-    `spam_messages` are those that are spam under every policy: without BULK.
+    `spam_messages` are those that are spam under every policy, `bulk_messages` those that some policies take for spam too.
     """
 
     records: int
     spam_messages: int
+    bulk_messages: int
     senders: int
     first_ms: int | None
     last_ms: int | None
@@ -114,7 +116,7 @@ class WhatIf:
         )
         self._senders = new_table(partition, partitions, seed)
         self._numbers = np.zeros(0, np.int64)
-        self._totals = np.array([0, 0, _EVER_MS, -1], np.int64)
+        self._totals = np.array([0, 0, 0, _EVER_MS, -1], np.int64)
         self._rejected: Counter[Undecodable] = Counter()
         self._partition = partition
 
@@ -150,6 +152,7 @@ class WhatIf:
         return Totals(
             records=records,
             spam_messages=int(self._totals[SPAM_MESSAGES]),
+            bulk_messages=int(self._totals[BULK_MESSAGES]),
             senders=int(self._senders.state[0].senders),
             first_ms=int(self._totals[FIRST_MS]) if records else None,
             last_ms=int(self._totals[LAST_MS]) if records else None,

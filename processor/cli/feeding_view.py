@@ -3,10 +3,11 @@
 import json
 import shlex
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Protocol
 
 import structlog
 from rich.console import Console
@@ -21,10 +22,35 @@ from rich.progress import (
 )
 
 from processor.verdicts.files import VerdictFile
+from processor.verdicts.reading import Refused
 from processor.workers.feeding import Ended, Import, Line, Tally, Watcher
 
 _log = structlog.get_logger(__name__)
 _LOG_EVERY_S = 10.0
+
+
+class RefusedLine(Protocol):
+    """A line that is no verdict, and where it stands."""
+
+    @property
+    def file(self) -> Path: ...
+    @property
+    def number(self) -> int: ...
+    @property
+    def refused(self) -> Refused: ...
+
+
+class LeftOut(Protocol):
+    """The lines of files that made no records."""
+
+    @property
+    def skipped(self) -> Counter[str]: ...
+    @property
+    def refused(self) -> Counter[tuple[str, str]]: ...
+    @property
+    def refusals(self) -> int: ...
+    @property
+    def first_refused(self) -> Sequence[RefusedLine]: ...
 
 
 class Screen(Watcher):
@@ -112,6 +138,11 @@ def _progress(*columns: ProgressColumn) -> Progress:
 def summary(tally: Tally, seconds: float) -> Iterator[str]:
     """What an import did, a line each; only what is committed."""
     yield f"imported {tally.imported:,} of {tally.lines:,} lines in {seconds:.1f} s"
+    yield from left_out(tally)
+
+
+def left_out(tally: LeftOut) -> Iterator[str]:
+    """Which lines of the files said nothing of an account, or could not be used."""
     for reason, count in tally.skipped.most_common():
         yield f"skipped {count:,}: {reason}"
     for (field, problem), count in tally.refused.most_common():

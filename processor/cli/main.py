@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from processor import __version__
-from processor.cli import common, demo, detect, events, mail, notify, policy, restricted, topics, verdicts
+from processor.cli import common, demo, detect, events, mail, notify, policy, restricted, topics, verdicts, what_if
 from processor.kafka.errors import BrokerUnreachable, RejectedProperty
 from processor.settings import SettingsError
 
@@ -42,6 +42,7 @@ app.add_typer(topics.app, name="topics")
 app.add_typer(verdicts.app, name="verdicts")
 app.add_typer(restricted.app, name="restricted")
 app.command("events")(events.events)
+app.command("what-if")(what_if.what_if)
 
 
 def run(arguments: list[str]) -> int:

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from html import escape
 from pathlib import Path
 
 from processor.notification.kinds import Kind
@@ -13,20 +12,13 @@ from processor.notification.results import Result
 from processor.notification.samples import Scene, scenes
 from processor.settings import Settings
 from processor.workers.carriers import carrier_of
-from processor.workers.mail_writing import MailWriter, mail_writer
+from processor.workers.mail_files import WrittenMail, write_index, write_mail
+from processor.workers.mail_writing import mail_writer
 from processor.workers.postman import Carrier
 
 
 class UnknownLanguage(Exception):
     """There are no templates for it; the text says for which there are."""
-
-
-@dataclass(frozen=True, slots=True)
-class Preview:
-    """One mail in files: `path` with .eml, .html and .txt."""
-
-    path: Path
-    subject: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +34,7 @@ class Trial:
 
 def write_previews(
     settings: Settings, folder: Path, now_ms: int, *, language: str | None = None, kind: Kind | None = None
-) -> list[Preview]:
+) -> list[WrittenMail]:
     """Each scene in each language, or those asked for, as files below `folder`, with a page that links them all.
 
     Raises UnknownLanguage, OSError, and what `mail_writer` raises.
@@ -52,12 +44,14 @@ def write_previews(
     for code in codes:
         (folder / code).mkdir(parents=True, exist_ok=True)
     previews = [
-        _written(writer, scene, folder / code / scene.name)
+        write_mail(
+            writer, scene.notification, scene.entries, scene.notification.addressed[0], folder / code / scene.name
+        )
         for code in codes
         for scene in _scenes(settings, code, now_ms)
         if kind is None or scene.kind is kind
     ]
-    (folder / "index.html").write_text(_index(folder, previews), encoding="utf-8")
+    write_index(folder, previews)
     return previews
 
 
@@ -100,27 +94,3 @@ def _languages(templates: Templates, asked: str | None) -> list[str]:
             f"there are no templates for the language {asked}; there are: {', '.join(templates.languages)}"
         )
     return [asked]
-
-
-def _written(writer: MailWriter, scene: Scene, path: Path) -> Preview:
-    rendered = writer.rendered(scene.notification, scene.entries)
-    envelope = writer.envelope(scene.notification, rendered, scene.notification.addressed[0])
-    path.with_suffix(".eml").write_bytes(envelope.content)
-    path.with_suffix(".html").write_text(rendered.html, encoding="utf-8")
-    path.with_suffix(".txt").write_text(f"{rendered.subject}\n\n{rendered.text}", encoding="utf-8")
-    return Preview(path, rendered.subject)
-
-
-def _index(folder: Path, previews: list[Preview]) -> str:
-    rows = "\n".join(
-        f"<tr><td>{escape(name)}</td><td>{escape(preview.subject)}</td>"
-        + "".join(f'<td><a href="{escape(name)}{end}">{end[1:]}</a></td>' for end in (".html", ".txt", ".eml"))
-        + "</tr>"
-        for preview in previews
-        for name in [preview.path.relative_to(folder).as_posix()]
-    )
-    return (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>Mails of senderwatch</title>\n'
-        "<style>:root { color-scheme: light dark; } body { font-family: sans-serif; } td { padding: 2px 12px 2px 0; }</style>\n"
-        f"</head><body><table>\n{rows}\n</table></body></html>\n"
-    )

@@ -100,7 +100,7 @@ def test_a_policy_of_any_name_can_be_swept() -> None:
         ("spam_messages_per_hour=-1", "0 or more"),
         ("spam_percent_per_day=90..110:10", "0 to 100"),
         ("spam_messages_per_hour=0..1e15:1", f"more than {VALUES_MAX} values"),
-        ("spam_messages_per_hour=1..150,200..300", f"more than {VALUES_MAX} values"),
+        ("spam_messages_per_hour=1..90,200..290", f"more than {VALUES_MAX} values"),
     ],
 )
 def test_a_sweep_that_means_nothing_is_refused(text: str, told: str) -> None:

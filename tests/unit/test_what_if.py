@@ -98,6 +98,7 @@ def test_the_totals_are_those_of_the_log(log_and_cuts: tuple[list[MessageVerdict
     assert (totals.records, totals.first_ms, totals.last_ms) == (len(log), min(times), max(times))
     assert totals.senders == len({verdict.sender for verdict in log})
     assert totals.spam_messages == sum(verdict.verdict in SPAM_VERDICTS for verdict in log)
+    assert totals.bulk_messages == sum(verdict.verdict is Verdict.BULK for verdict in log)
     newest = [max(times[: number + 1]) for number in range(len(log))]
     assert totals.late == sum(at // PANE <= now // PANE - 288 for at, now in zip(times, newest, strict=True))
 
