@@ -160,7 +160,9 @@ def test_json_has_a_line_for_everything_and_the_pins_last() -> None:
 def test_the_same_report_gives_the_same_bytes(report: Callable[[], AuditReport], tmp_path: Path) -> None:
     first, second = report(), report()
     # As another process may have put it together.
-    second = replace(second, pins=dict(reversed(list(second.pins.items()))), partitions=tuple(reversed(second.partitions)))
+    second = replace(
+        second, pins=dict(reversed(list(second.pins.items()))), partitions=tuple(reversed(second.partitions))
+    )
     assert list(json_lines(first)) == list(json_lines(second))
     for name, each in (("a", first), ("b", second)):
         write_tables(each, tmp_path / name)
