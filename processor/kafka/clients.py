@@ -61,6 +61,9 @@ _PRODUCER: Mapping[str, Any] = {
     "queue.buffering.max.messages": 1_000_000,
     "queue.buffering.max.kbytes": 262_144,
     "retry.backoff.ms": 5,  # the default adds 100 ms to a commit that follows another at once
+    # Else a producer forgets the group's coordinator while no broker answers, and its next offsets wait for it in vain
+    # (processor.kafka.transactions). A transaction that fails makes a new producer, which begins from the bootstrap servers.
+    "metadata.recovery.strategy": "none",
 }
 
 

@@ -5,8 +5,10 @@ next one's `init_transactions` ends what the last one left open and fences it, a
 """
 
 import contextlib
+import threading
 import uuid
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, cast
@@ -19,6 +21,8 @@ from processor.kafka.clients import ClientSettings, transactional_producer
 _log = structlog.get_logger(__name__)
 
 _CALL_TIMEOUT_S = 15.0
+_GIVEN_UP_S = 20.0
+"""For a call that does not keep to it."""
 _HOPELESS = frozenset(
     {
         KafkaError.TOPIC_AUTHORIZATION_FAILED,
@@ -111,9 +115,8 @@ class Transactions:
             if failures:
                 raise KafkaException(failures[0])
             # Fetched anew each time: the broker refuses a zombie of an older generation by it.
-            producer.send_offsets_to_transaction(
-                list(offsets), self._consumer.consumer_group_metadata(), _CALL_TIMEOUT_S
-            )
+            member = self._consumer.consumer_group_metadata()
+            _in_time(lambda: producer.send_offsets_to_transaction(list(offsets), member, _CALL_TIMEOUT_S))
             producer.commit_transaction(_CALL_TIMEOUT_S)
         except (KafkaException, BufferError, SystemError) as error:
             self.discard()
@@ -156,6 +159,29 @@ class Transactions:
             return TransactionImpossible(f"Kafka refuses the transaction: {error.name()}: {error.str()}")
         _log.warning("a transaction did not go through", code=error.name(), reason=error.str())
         return TransactionFailed(f"{error.name()}: {error.str()}")
+
+
+def _in_time(call: Callable[[], None]) -> None:
+    """Calls the client, and gives up on a call that outlives its own timeout: its thread stays behind with its producer.
+
+    Where the group's coordinator was taken off the list of brokers (they were all away, or it was for a while), sending offsets
+    waits for it for minutes, or for ever: https://github.com/confluentinc/librdkafka/issues/5511
+    """
+    outcome: Future[None] = Future()
+
+    def work() -> None:
+        try:
+            call()
+        except BaseException as error:  # noqa: BLE001 - whoever waits raises it
+            outcome.set_exception(error)
+        else:
+            outcome.set_result(None)
+
+    threading.Thread(target=work, name="offsets", daemon=True).start()
+    try:
+        outcome.result(_GIVEN_UP_S)
+    except TimeoutError:
+        raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "the client does not answer")) from None
 
 
 def _reason(error: Exception) -> KafkaError:
