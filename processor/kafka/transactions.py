@@ -152,8 +152,8 @@ class Transactions:
         code = error.code()
         if self._slot is not None and code in _FENCED:
             return Fenced(
-                f"another process runs as slot {self._slot!r}: each slot may run once (option --slot); "
-                f"the broker says: {error.str()}"
+                f"another process runs as slot {self._slot!r} (each slot may run once, option --slot), or this one stood still "
+                f"for longer than a transaction may last; then start it again; the broker says: {error.str()}"
             )
         if code in _HOPELESS:
             return TransactionImpossible(f"Kafka refuses the transaction: {error.name()}: {error.str()}")
