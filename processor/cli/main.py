@@ -6,7 +6,20 @@ from typing import Annotated
 import typer
 
 from processor import __version__
-from processor.cli import common, demo, detect, events, mail, notify, policy, restricted, topics, verdicts, what_if
+from processor.cli import (
+    audit,
+    common,
+    demo,
+    detect,
+    events,
+    mail,
+    notify,
+    policy,
+    restricted,
+    topics,
+    verdicts,
+    what_if,
+)
 from processor.kafka.errors import BrokerUnreachable, RejectedProperty
 from processor.settings import SettingsError
 
@@ -36,6 +49,7 @@ def _options(
 app.command()(demo.demo)
 app.command()(detect.detect)
 app.command()(notify.notify)
+app.command("audit")(audit.audit)
 app.add_typer(mail.app, name="mail")
 app.add_typer(policy.app, name="policy")
 app.add_typer(topics.app, name="topics")

@@ -50,6 +50,12 @@ def coming_ms(word: str, option: str, now_ms: int) -> int:
     return moment
 
 
+def past_ms(word: str, option: str, now_ms: int) -> int:
+    """The moment that a word means: a time of the calendar, or how long ago. Raises CommandFailed, which names the option."""
+    duration = _duration_ms(word)
+    return _in_range(word, option, _moment_ms(word, option) if duration is None else now_ms - duration)
+
+
 def _duration_ms(word: str) -> int | None:
     match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)([smhdw])", word, re.ASCII)
     return None if match is None or float(match[1]) == 0 else round(float(match[1]) * _UNITS_MS[match[2]])
