@@ -16,6 +16,9 @@ from processor.kafka.reading import first_offsets, high_watermarks, place
 
 _log = structlog.get_logger(__name__)
 
+_AT_REST = "at rest"
+"""Metadata of the offset that an owner commits last: nothing that it began is in doubt."""
+
 
 @dataclass(frozen=True, slots=True)
 class Record:
@@ -33,6 +36,7 @@ class Membership(GroupMember):
         super().__init__(settings, topic, group=group, slot=slot, owner=owner)
         self._next: dict[int, int] = {}
         self._ends: dict[int, int] = {}
+        self._at_rest: set[int] = set()
 
     @property
     def partitions(self) -> list[int]:
@@ -70,15 +74,26 @@ class Membership(GroupMember):
         self._next[partition] = offset + 1
         return Record(partition, offset, message.value())
 
-    def offsets(self, partitions: Iterable[int]) -> list[TopicPartition]:
-        """What a transaction commits of these partitions once everything that was polled is processed."""
-        return [TopicPartition(self.topic, partition, self._next[partition]) for partition in partitions]
+    def offsets(self, partitions: Iterable[int], *, at_rest: bool = False) -> list[TopicPartition]:
+        """What a transaction commits of these partitions once everything that was polled is processed.
+
+        `at_rest`: this is the last of them, and nothing is left whose outcome is not recorded.
+        """
+        metadata = _AT_REST if at_rest else ""
+        return [TopicPartition(self.topic, partition, self._next[partition], metadata) for partition in partitions]
 
     def starts(self, partitions: Iterable[int]) -> dict[int, int]:
         """From where each partition goes on. Raises UnknownTopic, and BrokerUnreachable as `committed`."""
         partitions = list(partitions)
         firsts = first_offsets(self.settings, self.topic, partitions)
-        return {each.partition: self._start(each, firsts[each.partition]) for each in self.committed(partitions)}
+        committed = self.committed(partitions)
+        self._at_rest.difference_update(partitions)
+        self._at_rest.update(each.partition for each in committed if each.metadata == _AT_REST)
+        return {each.partition: self._start(each, firsts[each.partition]) for each in committed}
+
+    def was_at_rest(self, partition: int) -> bool:
+        """Whether the owner before left the partition at rest, as the last `starts` has found."""
+        return partition in self._at_rest
 
     def rewind(self, starts: Mapping[int, int]) -> None:
         super().rewind(starts)

@@ -93,15 +93,18 @@ class Desk:
 
     # -- partitions ---------------------------------------------------------------------------------------------------
 
-    def open(self, partition: int, ledger: Ledger, now_ms: int) -> None:
-        """A partition's ledger, restored. What it has under way is not sent beside itself."""
+    def open(self, partition: int, ledger: Ledger, now_ms: int, *, in_doubt: bool) -> None:
+        """A partition's ledger, restored. What it has under way is not sent beside itself.
+
+        `in_doubt`: somebody else may have sent what is due, and not have recorded it.
+        """
         self._ledgers[partition] = ledger
         self._outgoing.forget(partition)
         for delivery in ledger.pending():
             errand = Errand(partition, delivery.notification_id, delivery.recipient)
             self._schedule(errand, delivery)
             due = delivery.next_attempt_ms is not None and delivery.next_attempt_ms <= now_ms
-            if due and errand not in self._outgoing.under_way:
+            if in_doubt and due and errand not in self._outgoing.under_way:
                 self._maybe_sent.add(errand)
 
     def close(self, partitions: Iterable[int]) -> None:
@@ -112,9 +115,11 @@ class Desk:
             self._maybe_sent = {errand for errand in self._maybe_sent if errand.partition != partition}
             self.break_off([partition])
 
-    def break_off(self, partitions: Iterable[int]) -> None:
+    def break_off(self, partitions: Iterable[int]) -> list[Errand]:
         """Ends the deliveries of these partitions that are still under way; their outcomes come as usual."""
-        self._postman.cancel(self.under_way(partitions))
+        errands = self.under_way(partitions)
+        self._postman.cancel(errands)
+        return errands
 
     def under_way(self, partitions: Iterable[int]) -> list[Errand]:
         """The deliveries of these partitions that have started and whose outcome is not recorded."""

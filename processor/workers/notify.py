@@ -19,16 +19,18 @@ from processor.kafka.ledger import LedgerTopic
 from processor.kafka.membership import Membership, Record
 from processor.kafka.reading import ReadingStopped
 from processor.kafka.serde import Serde
-from processor.kafka.transactions import TransactionFailed, Transactions
+from processor.kafka.transactions import Fenced, TransactionFailed, Transactions
 from processor.notification.kinds import kind_of
 from processor.notification.ledger import Ledger, LedgerRules
 from processor.notification.notices import Change
+from processor.notification.outgoing import Errand
 from processor.policies.recipients import Notify
 from processor.restrictions.events import RestrictionEvent
-from processor.telemetry import LEDGER_FAILURES, NOTIFIED_EVENTS, Health, Metrics
+from processor.telemetry import NOTIFIED_EVENTS, Health, Metrics
 from processor.workers.audience import Audience
 from processor.workers.composing import event_of
 from processor.workers.desk import Desk, TakenUp
+from processor.workers.recording import Recording
 
 _log = structlog.get_logger(__name__)
 
@@ -37,8 +39,6 @@ _POLL_S = 0.05
 _BRIEF_POLL_S = 0.005
 """While mails are under way: their outcomes come from another thread, and the next ones wait for them."""
 _PAUSE_S = 1.0
-_LEASE_S = 3.0
-"""Half a session. After so long without a commit the group may have given the partitions to another: ask before sending."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,6 @@ class Notifier:
         self._rules = rules
         self._desk = desk
         self._serde = serde
-        self._ledger_topic = ledger_topic
         self._inputs = inputs
         self._audience = audience
         self._metrics = metrics
@@ -89,9 +88,8 @@ class Notifier:
         self._should_stop = should_stop
         self._now_ms = now_ms
         self._membership = membership(self)
-        self._transactions = transactions(self._membership)
+        self._recording = Recording(ledger_topic, transactions(self._membership), self._membership, metrics)
         self._ends: dict[int, int] = {}
-        self._committed_at_s = 0.0
         self._is_leaving = False
         self._is_ahead = False
         """Whether ledgers in memory know what could not be recorded."""
@@ -103,7 +101,7 @@ class Notifier:
         """
         try:
             self._patiently(self._inputs.begin)
-            self._patiently(self._transactions.start)
+            self._patiently(self._recording.start)
             self._membership.join()
             while not self._should_stop():
                 records = self._membership.poll(_BATCH, _BRIEF_POLL_S if self._desk.is_sending else _POLL_S)
@@ -131,7 +129,8 @@ class Notifier:
         """Makes the ledgers of new partitions, and says from where each goes on; the group waits meanwhile."""
         self._health.set_ready(False, "restoring")
         starts: dict[int, int] = {}
-        self._patiently(lambda: starts.update(self._take_over(partitions)))
+        self._patiently(lambda: starts.update(self._take_over(partitions, from_others=True)))
+        self._recording.took_over()
         self._health.set_ready(True)
         _log.info("partitions assigned", partitions=partitions)
         return starts
@@ -139,9 +138,19 @@ class Notifier:
     def revoked(self, partitions: list[int]) -> None:
         """Lets what is under way end, records it, and forgets the partitions."""
         if not self._is_leaving:
-            self._finish(partitions)
+            self._give_away(partitions)
         self._desk.close(partitions)
         _log.info("partitions given away", partitions=partitions)
+
+    def _give_away(self, partitions: list[int]) -> None:
+        try:
+            self._finish(partitions)
+        except Fenced as refusal:
+            if set(partitions) != set(self._membership.partitions):
+                raise
+            # After a session that was over: the broker takes this worker for its own successor, or there is another one.
+            # The group knows which, and says so when this one joins it again.
+            _log.warning("partitions could not be given away in order", partitions=partitions, reason=str(refusal))
 
     def lost(self, partitions: list[int]) -> None:
         """They belong to somebody else already: breaks off, records nothing."""
@@ -204,68 +213,66 @@ class Notifier:
     def _finish(self, partitions: list[int]) -> None:
         """Waits a while for what is under way of these partitions, breaks the rest off, and records how each ended."""
         end_s = time.monotonic() + self._rules.shutdown_timeout_s
-        broken_off = False
+        broken_off: set[Errand] = set()
         while self._desk.under_way(partitions):
             if time.monotonic() > end_s and not broken_off:
-                self._desk.break_off(partitions)
-                broken_off = True
+                broken_off = set(self._desk.break_off(partitions))
             work = self._desk.work((), self._now_ms(), wait_s=_POLL_S)
             touched = {partition for partition, _ in work.changes}
             try:
                 if touched:
-                    self._record(work.changes, touched)
-            except TransactionFailed:
+                    self._recording.record(work.changes, touched)
+            except (TransactionFailed, Fenced) as problem:
                 self._is_ahead = True
                 self._desk.put_back(work)
                 self._desk.break_off(partitions)
                 _log.warning(
                     "outcomes could not be recorded: these mails may be sent once more", count=len(work.outcomes)
                 )
+                if isinstance(problem, Fenced):
+                    raise
                 return
             self._desk.recorded(work)
+        try:
+            self._recording.leave_at_rest(set(partitions) - {errand.partition for errand in broken_off})
+        except TransactionFailed:
+            self._is_ahead = True
 
     # -- Kafka --------------------------------------------------------------------------------------------------------
 
     def _commit(self, changes: Iterable[tuple[int, Change]], partitions: Iterable[int]) -> bool:
         """Records changes and offsets as one; False when that failed, and the ledgers are as recorded before."""
         try:
-            self._record(changes, partitions)
+            self._recording.record(changes, partitions)
         except TransactionFailed:
             self._patiently(self._go_back)
             return False
         return True
 
-    def _record(self, changes: Iterable[tuple[int, Change]], partitions: Iterable[int]) -> None:
-        started_s = time.monotonic()
-        records = [self._ledger_topic.out_record(partition, change) for partition, change in changes]
-        try:
-            self._transactions.run(records, self._membership.offsets(sorted(partitions)))
-        except TransactionFailed:
-            self._metrics.add(LEDGER_FAILURES)
-            raise
-        self._committed_at_s = started_s
-
     def _owns_what_it_sends(self) -> bool:
         """A worker that stood still (SIGSTOP, a frozen machine) may have been replaced: the broker says so at a commit."""
-        if time.monotonic() - self._committed_at_s < _LEASE_S:
-            return True
-        return self._commit([], self._membership.partitions)
+        return self._recording.is_recent or self._commit([], self._membership.partitions)
 
     def _go_back(self) -> None:
-        """To what is recorded."""
-        self._membership.rewind(self._take_over(self._membership.partitions))
+        """To what is recorded. Without partitions there is nothing, and no right to the slot before the group has given some."""
+        owned = self._membership.partitions
+        if owned:
+            self._membership.rewind(self._take_over(owned, from_others=False))
         self._is_ahead = False
 
-    def _take_over(self, partitions: list[int]) -> dict[int, int]:
-        """Restores partitions and says from where each goes on: what is undecided ends, then the offsets, then the ledger."""
-        self._transactions.start()
+    def _take_over(self, partitions: list[int], *, from_others: bool) -> dict[int, int]:
+        """Restores partitions and says from where each goes on: what is undecided ends, then the offsets, then the ledger.
+
+        What this worker itself has sent it knows; what others have, only when they left the partition at rest.
+        """
+        self._recording.start()
         starts = self._membership.starts(partitions)
         if self._rules.once:
             self._ends = self._membership.ends(partitions) | self._ends
-        for partition, entries in self._ledger_topic.read(partitions, self._should_stop).items():
-            self._desk.open(
-                partition, Ledger.restored(self._rules.ledger, entries, self._inputs.restricted), self._now_ms()
-            )
+        for partition, entries in self._recording.read(partitions, self._should_stop).items():
+            ledger = Ledger.restored(self._rules.ledger, entries, self._inputs.restricted)
+            in_doubt = from_others and not self._membership.was_at_rest(partition)
+            self._desk.open(partition, ledger, self._now_ms(), in_doubt=in_doubt)
         return starts
 
     def _patiently(self, call: Callable[[], None]) -> None:

@@ -63,6 +63,7 @@ class Workers:
         for slot in list(self._running):
             self._running[slot].terminate()
             assert self._running[slot].wait(30) == 0, (self._folder / f"{slot}.log").read_text()[-3000:]
+            del self._running[slot]
 
     def kill_all(self) -> None:
         for slot in list(self._running):
@@ -249,6 +250,21 @@ def test_workers_that_are_killed_at_random_lose_nothing_and_every_double_is_the_
     workers.end()
     check_nothing_lost(office, Counter(f"u{each}@{domain}" for domain in domains for each in range(2)))
     check_doubles(office, workers.tried_again())
+
+
+def test_what_a_worker_that_was_told_to_stop_never_sent_is_not_said_to_be_sent_again(
+    office: PostOffice, workers: Workers
+) -> None:
+    office.sink.refusal = "421 try again later"
+    office.publish(*(blocked(f"u@t{number}.example", tenant=f"t{number}") for number in range(40)))
+    workers.start("one", digest_delay="0s")
+    wait_until(lambda: office.sink.connections > 12, "a mail server that is away", 60)
+    workers.end()
+    office.sink.refusal = None
+    workers.start("one", digest_delay="0s")
+    office.wait_for_mails(40, timeout_s=60)
+    workers.end()
+    assert workers.tried_again() == Counter()
 
 
 def check_nothing_lost(office: PostOffice, events: Counter[str]) -> None:

@@ -82,7 +82,7 @@ class Office:
         self.topic: dict[str, Entry] = {}
         self.notify = NOTIFY
         self.now_ms = NOW_MS
-        self.desk.open(0, Ledger(RULES), self.now_ms)
+        self.desk.open(0, Ledger(RULES), self.now_ms, in_doubt=False)
 
     def work(self, *events: RestrictionEvent, close_all: bool = False) -> Work:
         taken = [TakenUp(0, event, b"payload", self.notify) for event in events]
@@ -101,8 +101,8 @@ class Office:
         self.record(self.work(*events, close_all=close_all))
         self.desk.start_due(self.now_ms)
 
-    def restore(self) -> None:
-        self.desk.open(0, Ledger.restored(RULES, self.topic.values()), self.now_ms)
+    def restore(self, *, in_doubt: bool = True) -> None:
+        self.desk.open(0, Ledger.restored(RULES, self.topic.values()), self.now_ms, in_doubt=in_doubt)
 
     def counted(self, metric: str, **labels: str) -> float:
         return self.metrics.registry.get_sample_value(f"senderwatch_{metric}", labels) or 0.0
@@ -194,6 +194,18 @@ def test_what_may_have_been_sent_before_a_restart_goes_out_again_and_is_counted(
     second.round()
     assert second.postman.sent == first.postman.sent
     assert second.counted("repeated_mails_total", cause="taken_over") == 2
+
+
+def test_what_the_owner_before_left_at_rest_is_no_repeat() -> None:
+    """He never came to send it: the mail server was away."""
+    first = Office()
+    first.round(blocked(), close_all=True)
+    second = Office()
+    second.topic = first.topic
+    second.restore(in_doubt=False)
+    second.round()
+    assert len(second.postman.sent) == 2
+    assert second.counted("repeated_mails_total", cause="taken_over") == 0
 
 
 def test_a_retry_that_was_not_due_yet_at_a_restart_is_no_repeat() -> None:

@@ -26,7 +26,6 @@ from processor.policies.policy import PolicySet
 from processor.policies.recipients import Notify
 from processor.restrictions.events import RestrictionEvent
 from processor.telemetry import Health, Metrics
-from processor.workers import notify as notify_module
 from processor.workers.audience import Audience, OnePolicySet
 from processor.workers.desk import Desk
 from processor.workers.notify import Notifier, NotifierRules
@@ -127,8 +126,11 @@ class MembershipOf(Membership):
         world.position += len(batch)
         return records
 
-    def offsets(self, partitions: Iterable[int]) -> list[TopicPartition]:
+    def offsets(self, partitions: Iterable[int], *, at_rest: bool = False) -> list[TopicPartition]:
         return [TopicPartition(TOPIC, partition, self._world.position) for partition in partitions]
+
+    def was_at_rest(self, partition: int) -> bool:
+        return False
 
     def starts(self, partitions: Iterable[int]) -> dict[int, int]:
         return dict.fromkeys(partitions, self._world.offset)
@@ -275,8 +277,8 @@ def test_a_worker_that_stood_still_asks_the_broker_before_it_sends() -> None:
     world.now_ms += 120_000
     world.rounds = 0
     world.fates = [Fate.ABORTED] * 5
-    worker._committed_at_s -= notify_module._LEASE_S
-    worker._desk.open(0, Ledger.restored(LedgerRules("mail.example.org"), world.entries()), world.now_ms)
+    worker._recording.took_over()
+    worker._desk.open(0, Ledger.restored(LedgerRules("mail.example.org"), world.entries()), world.now_ms, in_doubt=True)
     worker._step([])
     assert world.commits == commits + 1
     assert world.sent == Counter(), "the broker said no"
