@@ -122,7 +122,7 @@ def _quoted_printable(text: str) -> str:
 
 def _unstructured(text: str, used: int) -> str:
     """A header's text: as it is where it is short and plain, else as encoded words, one a line."""
-    safe = header_text(text, 500)
+    safe = header_text(text, 500).strip()  # readers strip what leads, not all of them what trails
     if safe.isascii() and used + len(safe) <= _LINE_MAX and "=?" not in safe:
         return safe
     return "\r\n ".join(f"=?utf-8?b?{base64.b64encode(chunk).decode('ascii')}?=" for chunk in _chunks(safe))

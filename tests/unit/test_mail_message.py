@@ -48,9 +48,7 @@ def test_a_hostile_subject_is_one_header_and_reads_as_it_should(subject: str, na
     message = read(write(replace(MAIL, subject=subject, sender_name=name), smtputf8=False))
     assert set(message.keys()) == HEADERS
     assert message.defects == []
-    assert str(message["Subject"]) == header_text(subject, 500).strip(" ") or message["Subject"] == header_text(
-        subject, 500
-    )
+    assert str(message["Subject"]) == header_text(subject, 500).strip()
     assert [each.addr_spec for each in message["From"].addresses] == ["noreply@mail.example.org"]
 
 
