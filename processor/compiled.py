@@ -13,7 +13,8 @@ import numba
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
-_KERNEL_ROOMS = ("audit", "detection", "policies", "verdicts")
+_SOURCES = ("audit/stopped_mail.py", "detection/*.py", "policies/*.py", "verdicts/*.py")
+"""Where the kernels are, and all that they take constants from."""
 
 
 def _cache_folder() -> Path | None:
@@ -24,8 +25,8 @@ def _cache_folder() -> Path | None:
     Never a place that others can write to: a cache is code.
     """
     sources = hashlib.sha256(Path(__file__).read_bytes())
-    for room in _KERNEL_ROOMS:
-        for source in sorted((Path(__file__).parent / room).glob("*.py")):
+    for pattern in _SOURCES:
+        for source in sorted(Path(__file__).parent.glob(pattern)):
             sources.update(source.read_bytes())
     named = os.environ.get("NUMBA_CACHE_DIR")
     try:

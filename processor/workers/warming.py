@@ -7,6 +7,7 @@ records, writes what changed and restores from it, as a worker does.
 import numpy as np
 
 from processor import avro
+from processor.audit.what_if import WhatIf
 from processor.detection.changes import Sweep, apply, rebuild, touched
 from processor.detection.engine import Engine
 from processor.detection.windows import DAY_MS
@@ -44,7 +45,9 @@ def warm() -> list[Published]:
     times_ms = [DAY_MS + n for n in range(_SPAM_COUNT)] + [3 * DAY_MS]
     payloads = [_payload(n, time_ms) for n, time_ms in enumerate(times_ms)]
     offsets = np.arange(len(payloads), dtype=np.int64)
-    events: list[Published] = [*engine.take(decoder.batch(payloads, offsets, np.array(times_ms, np.int64)))]
+    batch = decoder.batch(payloads, offsets, np.array(times_ms, np.int64))
+    events: list[Published] = [*engine.take(batch)]
+    WhatIf([_BY_TENANT], topic="message-verdicts", seed=1).take(batch)
     restored = _engine()
     for chunk in [*touched(engine), *Sweep().slice(engine, 100)]:
         apply(restored, chunk)

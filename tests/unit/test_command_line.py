@@ -15,7 +15,18 @@ from processor.notification import facts
 def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["--help"]) == 0
     told = capsys.readouterr().out
-    for command in ("policy", "topics", "verdicts", "detect", "notify", "events", "restricted", "mail", "demo"):
+    for command in (
+        "policy",
+        "topics",
+        "verdicts",
+        "detect",
+        "notify",
+        "events",
+        "restricted",
+        "mail",
+        "demo",
+        "what-if",
+    ):
         assert command in told
 
 
