@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from processor.audit.pages import Page, Snapshot
+from processor.audit.replay import Fault, LogFault
 from processor.detection.inputs import ClockInput, CommandInput
 from processor.restrictions.life import Role
 
@@ -63,6 +64,19 @@ def _is_before(snapshot: Snapshot, from_ms: int | None, from_offset: int | None)
     if from_offset is not None:
         return snapshot.next_offset <= from_offset
     return from_ms is not None and snapshot.stream_time_ms <= from_ms
+
+
+def missing_before(pages: Sequence[Page], partition: int, start: Start, *, is_whole: bool) -> list[LogFault]:
+    """Commits that the journal lacks before an audit's start; `is_whole`: retention has taken nothing of it yet."""
+    faults, expected, following = [], 1 if is_whole else None, 0
+    for page in pages:
+        if page.commit > start.commit + 1:
+            break
+        if expected is not None and page.commit > expected:
+            message = f"commit {expected} to {page.commit - 1} of the journal: not there; what was decided then is not audited"
+            faults.append(LogFault(Fault.JOURNAL_RECORD_MISSING, partition, following, page.first_offset, message))
+        expected, following = page.commit + 1, page.next_offset
+    return faults
 
 
 def command_range(pages: Sequence[Page], role: Role) -> tuple[int, int]:

@@ -189,9 +189,10 @@ class AuditSource:
 
     def verdicts(self, partition: int, start: int, end: int) -> Iterator[Run]:
         """The verdicts from `start` to `end` (exclusive), in order."""
+        topic = self._topics.verdicts
+        end = min(end, self.pins.bounds[topic, partition][1])  # less was left, if somebody took records away
         if start >= end:
             return
-        topic = self._topics.verdicts
         client = consumer(self._settings, group=None, partition_eof=True)
         try:
             client.assign([TopicPartition(topic, partition, start)])

@@ -9,8 +9,15 @@ import numpy as np
 
 from processor.audit.findings import Comparison, Event, Scope, compare
 from processor.audit.pages import Page, Snapshot
-from processor.audit.ranges import NothingToAudit, Start, choose_start, command_range, lifted_by_the_clock_at
-from processor.audit.replay import Replay, Sources, WarmUp
+from processor.audit.ranges import (
+    NothingToAudit,
+    Start,
+    choose_start,
+    command_range,
+    lifted_by_the_clock_at,
+    missing_before,
+)
+from processor.audit.replay import LogFault, Replay, Sources, WarmUp
 from processor.audit.report import AuditReport, PartitionAudit
 from processor.detection.engine import Engine
 from processor.detection.inputs import PolicyInput
@@ -168,7 +175,7 @@ class _Partition:
             records=replay.records,
             last_time_ms=replay.engine.stream_time_ms,
             comparison=comparison,
-            faults=tuple(replay.faults),
+            faults=(*self._missing_before(start), *replay.faults),
             unaudited=self._unaudited(start),
         )
 
@@ -280,6 +287,10 @@ class _Partition:
             commands,
             expired_before=lifted_by_the_clock_at(before, first),
         )
+
+    def _missing_before(self, start: Start) -> list[LogFault]:
+        is_whole = self._source.pins.bounds[self._topics.journal, self._partition][0] == 0
+        return [] if start.snapshot is None else missing_before(self._pages, self._partition, start, is_whole=is_whole)
 
     def _unaudited(self, start: Start) -> str | None:
         since = self._since()

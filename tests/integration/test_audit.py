@@ -3,7 +3,9 @@
 import json
 import subprocess
 import uuid
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,15 +13,22 @@ import pytest
 from processor.audit.findings import Outcome
 from processor.audit.replay import Fault
 from processor.audit.report import AuditReport
+from processor.cli.main import run as run_command
 from processor.kafka.audit_source import Pins
+from processor.kafka.clients import ClientSettings, admin
+from processor.kafka.journal import COMMIT
 from processor.kafka.serde import Serde
+from processor.kafka.topic_deletion import delete
 from processor.kafka.topics import TopicNames
 from processor.settings import Settings, load_settings
 from processor.workers.auditing import AuditOptions, audit, pinned
-from tests.brokers import Broker
-from tests.detecting import NOW_MS, Detect, put, spam
+from tests.brokers import Broker, Cluster
+from tests.detecting import NOW_MS, Detect, put, spam, verdict
+from tests.engines import payload_of
 from tests.equivalence import Way, fill, interference, run, traffic_of
+from tests.log_copies import Change, Copied, copy
 from tests.topics_io import make_topics, read_all, write_all
+from tests.waiting import wait_until
 
 DAY_MS = 86_400_000
 
@@ -100,3 +109,124 @@ def test_a_journal_record_that_is_not_there_is_named(worked: tuple[Settings, Top
     further = replace(pins, committed={**pins.committed, partition: (offset, commit + 1)})
     report = audited(settings, further)
     assert {fault.fault for fault in report.faults} == {Fault.JOURNAL_RECORD_MISSING}
+
+
+@pytest.fixture(scope="module")
+def other_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    """A second broker, for copies."""
+    cluster = Cluster(tmp_path_factory.mktemp("copies"), brokers=1)
+    try:
+        cluster.start()
+        yield cluster.brokers[0]
+    finally:
+        cluster.sigkill()
+
+
+def first_of(records: list[Copied], topic: str, name: str) -> int:
+    """The place of the first record of that kind."""
+    return next(
+        place for place, each in enumerate(records) if each.topic == topic and Serde(None).decode(each.value)[0] == name
+    )
+
+
+def with_another_value(records: list[Copied], place: int, value: bytes) -> list[Copied]:
+    return [*records[:place], replace(records[place], value=value), *records[place + 1 :]]
+
+
+def test_what_was_done_to_a_copy_of_the_logs_is_named_for_what_it_is(
+    kafka: Broker, other_kafka: Broker, topic_prefix: str, detect: Detect
+) -> None:
+    topics, serde = make_topics(kafka.bootstrap, topic_prefix, partitions=1), Serde(None)
+    group = f"{topic_prefix}senderwatch-detector"
+    for sender in ("ann@a.test", "bob@a.test", "cy@a.test"):
+        put(kafka, topics, *spam(0, 13, sender))
+        assert detect("--once").wait(60) == 0
+    block_at = partial(first_of, topic=topics.restrictions, name="SenderBlocked")
+
+    def changed_counter(records: list[Copied]) -> list[Copied]:
+        place = block_at(records)
+        name, record = serde.decode(records[place].value)
+        forged = {**record, "hour": {**record["hour"], "spam_messages": 12}}
+        return with_another_value(records, place, serde.encode(topics.restrictions, name, forged))
+
+    def changed_verdict(records: list[Copied]) -> list[Copied]:
+        place = first_of(records, topics.verdicts, "MessageVerdict")
+        return with_another_value(records, place, payload_of(verdict(0, spam=False)))
+
+    def without(place_of: Callable[[list[Copied]], int]) -> Change:
+        return lambda records: [each for place, each in enumerate(records) if place != place_of(records)]
+
+    first_verdict = partial(first_of, topic=topics.verdicts, name="MessageVerdict")
+    first_page = partial(first_of, topic=topics.journal, name=COMMIT)
+    tampered: list[tuple[Change, set[str]]] = [
+        (lambda records: records, set()),
+        (without(block_at), {"MISSING"}),
+        (changed_counter, {"DIFFERENT"}),
+        (changed_verdict, {"VERDICTS_DIFFER"}),
+        (without(first_verdict), {"VERDICTS_DIFFER", "VERDICTS_MISSING"}),
+        (without(first_page), {"JOURNAL_RECORD_MISSING"}),
+    ]
+    for change, expected in tampered:
+        copy(kafka.bootstrap, other_kafka.bootstrap, topics, group, change)
+        report = audited(settings_of(other_kafka.bootstrap, topic_prefix))
+        found = {finding.outcome.value for finding in report.findings} | {each.fault.value for each in report.faults}
+        assert expected <= found, report
+        assert bool(found) == bool(expected), report
+        delete_topics(other_kafka, topics, group)
+
+
+def delete_topics(kafka: Broker, topics: TopicNames, group: str) -> None:
+    """All topics of the copy and its group, for the next one."""
+    settings = ClientSettings(kafka.bootstrap)
+    client = admin(settings)
+    names = [name for name in client.list_topics(timeout=30).topics if name.startswith(topics.prefix)]
+    assert delete(settings, names, [group]) == []
+    wait_until(
+        lambda: not [name for name in client.list_topics(timeout=30).topics if name.startswith(topics.prefix)],
+        "their end",
+    )
+
+
+def test_the_command_says_by_its_exit_status_what_it_found_and_leaves_the_same_bytes(
+    worked: tuple[Settings, TopicNames, Pins], kafka: Broker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, topics, pins = worked
+    (tmp_path / "pins.json").write_text(json.dumps(pins.to_json()))
+    place = [
+        "--bootstrap-servers",
+        kafka.bootstrap,
+        "--topic-prefix",
+        topics.prefix,
+        "--pins",
+        str(tmp_path / "pins.json"),
+    ]
+    outputs = []
+    for jobs in ("1", "3"):
+        files = ["--html", str(tmp_path / f"{jobs}.html"), "--parquet", str(tmp_path / jobs)]
+        assert run_command(["audit", *place, "--jobs", jobs, "--json", *files]) == 0
+        tables = [path.read_bytes() for path in sorted((tmp_path / jobs).iterdir())]
+        outputs.append((capsys.readouterr().out, (tmp_path / f"{jobs}.html").read_bytes(), tables))
+    assert outputs[0] == outputs[1]
+    assert json.loads(outputs[0][0].splitlines()[-1])["pins"] == pins.to_json()
+    assert run_command(["audit", *place, "--offsets", "99=0..1"]) == 2
+    assert run_command(["audit", *place, "--offsets", "nonsense"]) == 2
+    (tmp_path / "pins.json").write_text("{}")
+    assert run_command(["audit", *place]) == 2
+    assert "no file of pins" in capsys.readouterr().err
+
+
+def test_an_audit_beside_a_worker_that_goes_on_speaks_of_what_was_there_when_it_began(
+    kafka: Broker, topic_prefix: str, detect: Detect
+) -> None:
+    topics = make_topics(kafka.bootstrap, topic_prefix, partitions=1)
+    worker = detect()
+    settings = settings_of(kafka.bootstrap, topic_prefix)
+    for number in range(5):
+        put(kafka, topics, *spam(0, 11, f"s{number}@a.test"))
+        wait_until(lambda: len(read_all(kafka.bootstrap, topics.restrictions)) > number, "the block")  # noqa: B023
+        pins = pinned(settings)
+        put(kafka, topics, *spam(20, 11, f"t{number}@a.test"))
+        report = audited(settings, pins)
+        assert report.is_clean, report
+        assert report.matched > number
+    worker.kill()
