@@ -11,7 +11,7 @@ from processor.types import Bytes, Flags, Int64s
 from processor.verdicts.columns import LATE, OK, UNCOUNTED, Columns
 from processor.verdicts.event import Verdict
 
-MESSAGES, SPAM_MESSAGES, BULK_MESSAGES, FIRST_MS, LAST_MS = range(5)
+MESSAGES, SPAM_MESSAGES, BULK_MESSAGES, SENDERS, FIRST_MS, LAST_MS = range(6)
 """The places of what is known of all records together."""
 _BULK, _SPAM = int(Verdict.BULK), int(Verdict.SPAM)
 """From _SPAM on every verdict is spam."""
@@ -50,6 +50,10 @@ def number_senders(table: Table, columns: Columns, buffer: Bytes, end: int, numb
                 return False
             s = new_sender(table, buffer, start, length, h)
         numbers[row] = s
+        sender = table.senders[s]
+        if sender.kept == 0:  # known already are those whom a command names before they have sent
+            sender.kept = 1
+            totals[SENDERS] += 1
         at_ms = columns.occurred_at_ms[row]
         verdict = columns.verdict[row]
         totals[MESSAGES] += 1

@@ -5,7 +5,7 @@ filter, or one partition of the topic. What was refused while a sender was reall
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -17,13 +17,14 @@ from processor.audit.stopped_mail import (
     FIRST_MS,
     LAST_MS,
     MESSAGES,
+    SENDERS,
     SPAM_MESSAGES,
     Stretches,
     count_stopped,
     number_senders,
 )
 from processor.avro import Undecodable
-from processor.detection.by_name import number_of
+from processor.detection.by_name import enter, is_room_for, number_of
 from processor.detection.engine import Engine, TableFull
 from processor.detection.layout import new_table
 from processor.policies.policy import PolicySet
@@ -116,7 +117,7 @@ class WhatIf:
         )
         self._senders = new_table(partition, partitions, seed)
         self._numbers = np.zeros(0, np.int64)
-        self._totals = np.array([0, 0, 0, _EVER_MS, -1], np.int64)
+        self._totals = np.array([0, 0, 0, 0, _EVER_MS, -1], np.int64)
         self._rejected: Counter[Undecodable] = Counter()
         self._partition = partition
 
@@ -141,9 +142,20 @@ class WhatIf:
             raise TableFull(self._partition)
         self._rejected.update(reason for _, reason in batch.rejected())
 
+    def apply(self, what: Callable[[Engine], Sequence[Published]]) -> None:
+        """Something that is no record applies now, on each engine: a command, or an expiry by the clock. Gives what is published."""
+        for trial in self.trials:
+            trial.note(what(trial.engine), self)
+
     def sender_number(self, sender: str) -> int:
-        """The number of a sender of whom there was a record; 0: there was none."""
-        return number_of(self._senders, sender.encode())
+        """The number of a sender. Raises TableFull."""
+        name = sender.encode()
+        number = number_of(self._senders, name)
+        if number == 0:
+            if not is_room_for(self._senders, name):
+                raise TableFull(self._partition)
+            number = enter(self._senders, name)
+        return number
 
     @property
     def totals(self) -> Totals:
@@ -153,7 +165,7 @@ class WhatIf:
             records=records,
             spam_messages=int(self._totals[SPAM_MESSAGES]),
             bulk_messages=int(self._totals[BULK_MESSAGES]),
-            senders=int(self._senders.state[0].senders),
+            senders=int(self._totals[SENDERS]),
             first_ms=int(self._totals[FIRST_MS]) if records else None,
             last_ms=int(self._totals[LAST_MS]) if records else None,
             late=int(self.trials[0].engine.table.state[0].late),
@@ -215,7 +227,8 @@ class Trial:
         stretches = self._stretches
         policy = self._policies.named(block.evidence.policy if block.evidence else None)
         stretches.older[row] = stretches.newest[sender]
-        stretches.newest[sender] = row if sender else 0  # of whom there is no record, nothing can be stopped
+        stretches.newest[sender] = row
+        # A command stands in another topic, whose offsets are others.
         stretches.offset[row] = block.position.offset if block.cause is Cause.LIMIT else -1
         stretches.from_ms[row] = block.blocked_at_ms
         stretches.until_ms[row] = _EVER_MS if block.blocked_until_ms is None else block.blocked_until_ms

@@ -8,7 +8,7 @@ import typer
 
 from processor.cli import feeding_options as options
 from processor.cli.common import EXIT_FAILED, EXIT_OK, EXIT_USAGE, CommandFailed, complain
-from processor.cli.policy_opened import AsJson, loaded
+from processor.cli.policy_opened import loaded
 from processor.cli.times import duration_ms, now_ms
 from processor.policies.policy import PolicySet
 from processor.verdicts.files import STANDARD_INPUT, Form, VerdictFile
@@ -67,7 +67,7 @@ def what_if(
     ending: Annotated[
         str, typer.Option("--ending", metavar="file|now|TIME", help="When the stretched time ends.")
     ] = "file",
-    as_json: AsJson = False,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs: JSON Lines.")] = False,
     config: Annotated[
         Path | None,
         typer.Option("--config", help="TOML file with settings, for --mails.", show_default="./senderwatch.toml"),

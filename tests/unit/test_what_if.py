@@ -7,13 +7,14 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processor.audit.what_if import Outcome, Stopped, WhatIf
+from processor.audit.what_if import Outcome, Stopped, TriedBlock, WhatIf
+from processor.detection.engine import Engine
 from processor.policies.policy import Action, Policy, PolicySet
 from processor.restrictions.events import Published, SenderBlocked
 from processor.verdicts.batches import Decoder
 from processor.verdicts.event import SPAM_VERDICTS, MessageVerdict, Verdict
 from tests.engines import LATE_CLOCK_MS, PARTITION, SEED, TOPIC, NoOtherWriters, payload_of
-from tests.histories import by_reference
+from tests.histories import Step, by_reference, cut, histories, live, stretches, without_messages
 from tests.verdict_strategies import DAY, PANE, START_MS, cuts, logs, policy_sets
 
 _logs_with_cuts = logs().flatmap(lambda log: st.tuples(st.just(log), cuts(len(log))))
@@ -76,6 +77,64 @@ def test_what_is_stopped_is_what_a_plain_count_finds(
     for each in outcome.blocks:
         assert each.stopped == plainly_stopped(policies, log, each.block)
     assert outcome.stopped == sum((plainly_stopped(policies, log, each.block) for each in outcome.blocks), Stopped())
+
+
+@given(policy_sets(), histories(), st.integers(1, 40))
+def test_with_the_commands_and_the_clock_it_is_the_history(policies: PolicySet, history: list[Step], size: int) -> None:
+    """What a range of the topic gives, when no other policies came in between."""
+    steps = [step for step in history if not isinstance(step, PolicySet)]
+    what_if, applied = _lived(policies, steps, size)
+    (outcome,) = what_if.outcomes
+    assert without_messages(outcome.events) == without_messages(by_reference(policies, steps)[1])
+    log = [step for step in steps if isinstance(step, MessageVerdict)]
+    for each in outcome.blocks:
+        assert each.stopped == _plainly_stopped_among_commands(policies, log, each, applied)
+
+
+def _lived(policies: PolicySet, steps: Sequence[Step], size: int) -> tuple[WhatIf, dict[str, int]]:
+    """What-if through verdicts and all else; and before which verdict each event applied that no verdict caused."""
+    what_if = WhatIf([policies], topic=TOPIC, seed=SEED, partition=PARTITION)
+    decoder = Decoder(NoOtherWriters(), SEED)
+    applied: dict[str, int] = {}
+    offset = 0
+    for piece in cut(stretches(steps), size):
+        verdicts = [step for step in piece if isinstance(step, MessageVerdict)]
+        if verdicts:
+            offsets = np.arange(offset, offset + len(verdicts))
+            times = np.full(len(verdicts), LATE_CLOCK_MS, np.int64)
+            what_if.take(decoder.batch([payload_of(verdict) for verdict in verdicts], offsets, times))
+        else:
+
+            def act(engine: Engine, piece: Sequence[Step] = piece, offset: int = offset) -> list[Published]:
+                events = live(engine, piece, offset)
+                applied.update((event.event_id, offset) for event in events)
+                return events
+
+            what_if.apply(act)
+        offset += len(verdicts)
+    return what_if, applied
+
+
+def _plainly_stopped_among_commands(
+    policies: PolicySet, log: Sequence[MessageVerdict], tried: TriedBlock, applied: dict[str, int]
+) -> Stopped:
+    block, end = tried.block, tried.end
+    first = applied.get(block.event_id, block.position.offset + 1)
+    lifted_before = len(log) if end is None else applied.get(end.event_id, end.position.offset)
+    bulk = policies.named(block.evidence.policy if block.evidence else None).bulk_is_spam
+    messages = spam = 0
+    for offset, verdict in enumerate(log):
+        until_ms = block.blocked_until_ms or 1 << 62
+        if end is not None and offset >= lifted_before:
+            until_ms = end.unblocked_at_ms
+        if (
+            offset >= first
+            and verdict.sender == block.sender
+            and block.blocked_at_ms <= verdict.occurred_at_ms < until_ms
+        ):
+            messages += 1
+            spam += verdict.verdict in SPAM_VERDICTS or (bulk and verdict.verdict is Verdict.BULK)
+    return Stopped(messages, spam)
 
 
 @given(st.lists(policy_sets(), min_size=2, max_size=4), _logs_with_cuts)
