@@ -195,7 +195,8 @@ class MailSink:
         for server in self._servers:
             if server.transport is not None:
                 _abort(server)
-        await asyncio.sleep(0)  # the loop closes what was aborted before it comes back here
+        for _ in range(3):  # the loop closes what was aborted before it comes back here: TLS, then what is below it
+            await asyncio.sleep(0)
         tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
         for task in tasks:
             task.cancel()
