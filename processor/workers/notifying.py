@@ -23,7 +23,7 @@ from processor.notification.schedule import Schedule
 from processor.policies.policy import PolicySet
 from processor.policies.recipients import Notify
 from processor.settings import Settings
-from processor.telemetry import Health, Metrics
+from processor.telemetry import POLICIES_UNUSABLE, Health, Metrics
 from processor.workers.audience import Audience, OnePolicySet
 from processor.workers.carriers import CannotNotify, carrier_of
 from processor.workers.composing import Composer
@@ -73,7 +73,14 @@ def notify_until(
         records = serde(settings, should_stop, open_things)
         published = None
         if of_file is None:
-            published = PublishedPolicies(kafka, names.policies, records, settings.policies.set_name, should_stop)
+            published = PublishedPolicies(
+                kafka,
+                names.policies,
+                records,
+                settings.policies.set_name,
+                should_stop,
+                unusable=lambda: metrics.add(POLICIES_UNUSABLE),
+            )
         inputs = NotifierInputs(
             kafka,
             restricted_topic=names.restricted,
