@@ -222,3 +222,13 @@ def test_what_the_brake_holds_is_told_apart() -> None:
     log = [replace(_spam(START_MS + n), sender=f"{name}@a.test") for name in "abc" for n in (0, 1)]
     outcome = outcome_of(policies, log)
     assert (outcome.blocked_senders, outcome.holds, outcome.alerts) == (frozenset({"a@a.test"}), 2, 0)
+
+
+def test_what_one_set_does_not_count_after_a_block_another_without_the_block_does() -> None:
+    midnight = (START_MS // DAY + 1) * DAY
+    strict = _from_the_second_spam_on(Action.BLOCK_UNTIL_TOMORROW)
+    lax = PolicySet((Policy(limits=dict.fromkeys(Policy().limits) | {"spam_messages_per_day": 3.0}),))
+    log = [_spam(START_MS), _spam(START_MS + 1), _spam(midnight + 1), _spam(midnight - 1)]
+    by_strict, by_lax = tried([strict, lax], log, [4]).outcomes
+    assert [each.block.position.offset for each in by_strict.blocks] == [1]
+    assert [each.block.position.offset for each in by_lax.blocks] == [3]
