@@ -151,6 +151,16 @@ def test_a_deferred_mail_is_tried_again_at_its_time_and_not_before() -> None:
     assert office.counted("repeated_mails_total", cause="no_reply") == 0
 
 
+def test_the_log_says_when_a_deferred_mail_is_tried_again_as_people_write_it() -> None:
+    office = Office()
+    office.round(blocked(), close_all=True)
+    office.postman.end_all(lambda _: LATER)
+    with capture_logs() as logs:
+        office.round()
+    assert [line["next_attempt"][:17] for line in logs if line["event"] == "mail deferred"] == ["2026-11-24T06:35:"] * 2
+    assert all(line["next_attempt"].endswith("Z") for line in logs)
+
+
 def test_a_5xx_goes_to_the_fallback_at_once() -> None:
     office = Office()
     office.round(blocked(), close_all=True)
