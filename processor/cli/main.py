@@ -12,6 +12,7 @@ from processor.cli import (
     demo,
     detect,
     events,
+    explain,
     mail,
     notify,
     policy,
@@ -50,6 +51,7 @@ app.command()(demo.demo)
 app.command()(detect.detect)
 app.command()(notify.notify)
 app.command("audit")(audit.audit)
+app.command("explain")(explain.explain)
 app.add_typer(mail.app, name="mail")
 app.add_typer(policy.app, name="policy")
 app.add_typer(topics.app, name="topics")
