@@ -222,7 +222,7 @@ def ledger_ends(office: PostOffice) -> dict[int, int]:
 # -- workers that are killed -------------------------------------------------------------------------------------------
 
 
-KILLS = 4
+KILLS = 3
 SEED = None if "CI" not in os.environ else 1
 
 
