@@ -80,15 +80,37 @@ class Past:
         """The first verdict that retention has left."""
         return self._first
 
+    def choose_start(
+        self, *, before_commit: int | None = None, from_ms: int | None = None, from_offset: int | None = None
+    ) -> Start:
+        """Where to begin (processor.audit.ranges), before a commit where one is named. Raises NothingToAudit."""
+        snapshots = [each for each in self._snapshots if before_commit is None or each.commit < before_commit]
+        return choose_start(
+            self.pages, snapshots, self._first, self._warm_up_offset, from_ms=from_ms, from_offset=from_offset
+        )
+
     def start_before(self, moment: Moment, offset: int) -> Start:
         """The latest start from which the verdict at `offset`, and what applied before it, is lived through. Raises NothingToAudit."""
-        snapshots = [each for each in self._snapshots if each.commit < moment.page.commit]
-        start = choose_start(self.pages, snapshots, self._first, self._warm_up_offset, from_offset=offset)
+        start = self.choose_start(before_commit=moment.page.commit, from_offset=offset)
         if start.offset > offset:
             raise NothingToAudit(
                 f"retention has left nothing to begin at before it: the first place is verdict {start.offset}"
             )
         return start
+
+    def replay_from(self, start: Start, pages: list[Page], progress: Callable[[int], None]) -> Replay:
+        """A replay of these pages that stands at `start`, the day before a snapshot counted.
+
+        `progress` is told how many more verdicts have been read. Raises ReadingStopped, ReadingFailed.
+        """
+        version = start.snapshot.policy_version if start.snapshot is not None else BUILT_IN_VERSION
+        numbers = [partition for topic, partition in self._source.pins.bounds if topic == self._topics.verdicts]
+        policies = self._versions.of(version) or PolicySet()
+        engine = Engine(self._topics.verdicts, self._partition, len(numbers), policies, SEED)
+        for records in self._warm_up(engine, start):
+            progress(records)
+        sources = Sources(self._versions.of, self._source.commands(self._partition), command_topics(self._topics))
+        return Replay(engine, self.decoder, pages, sources, after_commit=start.commit)
 
     def relive(
         self,
@@ -101,15 +123,8 @@ class Past:
 
         `progress` is told how many more verdicts have been read. Raises ReadingStopped, ReadingFailed.
         """
-        version = start.snapshot.policy_version if start.snapshot is not None else BUILT_IN_VERSION
-        numbers = [partition for topic, partition in self._source.pins.bounds if topic == self._topics.verdicts]
-        policies = self._versions.of(version) or PolicySet()
-        engine = Engine(self._topics.verdicts, self._partition, len(numbers), policies, SEED)
-        for records in self._warm_up(engine, start):
-            progress(records)
-        sources = Sources(self._versions.of, self._source.commands(self._partition), command_topics(self._topics))
         pages = [page for page in self.pages if start.commit < page.commit <= moment.page.commit]
-        replay = Replay(engine, self.decoder, pages, sources, after_commit=start.commit)
+        replay = self.replay_from(start, pages, progress)
         looked, cut = False, moment.before_offset
         for run in self._source.verdicts(self._partition, start.offset, moment.page.next_offset):
             row = int(np.searchsorted(run.offsets, cut))
