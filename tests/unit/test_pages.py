@@ -64,7 +64,8 @@ def test_every_module_that_the_page_on_architecture_names_is_there() -> None:
 def test_every_command_that_a_page_shows_has_its_options(page: Path) -> None:
     for line in _named(
         page,
-        r"(?m)(?:^|[ /`])senderwatch ((?:audit|demo|detect|explain|notify|events|mail|restricted|policy|topics|verdicts|what-if)\b[^`\n|#]*)",
+        r"(?m)(?:^|[ /`])senderwatch ((?:audit|demo|detect|explain|notify|events|mail|restricted|policy|topics|verdicts|"
+        r"what-if)\b[^`\n|#]*)",
     ):
         words = line.split()
         known = _options(*words[:2])
