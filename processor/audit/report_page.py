@@ -4,11 +4,10 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from jinja2 import DictLoader, Environment, StrictUndefined
-
 from processor.audit.findings import Finding
 from processor.audit.pictures import LimitRow, by_limit, by_partition, over_time
 from processor.audit.replay import Fault, LogFault
+from processor.audit.rendering import rendered
 from processor.audit.report import AuditReport, PartitionAudit
 from processor.audit.rows import exact
 from processor.audit.words import (
@@ -33,14 +32,7 @@ MOST = 500
 
 def page(report: AuditReport, templates: Mapping[str, str], most: int = MOST) -> str:
     """The page; `templates` are the files of processor/audit/html by name. The same report gives the same bytes."""
-    environment = Environment(
-        loader=DictLoader(dict(templates)),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("report.html").render(dict(_content(report, most))).strip() + "\n"
+    return rendered("report.html", _content(report, most), templates)
 
 
 def _content(report: AuditReport, most: int) -> Iterator[tuple[str, Any]]:

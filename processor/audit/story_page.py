@@ -3,9 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from jinja2 import DictLoader, Environment, StrictUndefined
-
 from processor.audit.findings import Event, Outcome
+from processor.audit.rendering import rendered
 from processor.audit.story import Story
 from processor.audit.story_picture import messages, recipients
 from processor.audit.story_words import (
@@ -28,14 +27,7 @@ MOST = 500
 
 def page(story: Story, templates: Mapping[str, str], most: int = MOST) -> str:
     """The page; `templates` are the files of processor/audit/html by name. The same story gives the same bytes."""
-    environment = Environment(
-        loader=DictLoader(dict(templates)),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("story.html").render(dict(_content(story, most))).strip() + "\n"
+    return rendered("story.html", _content(story, most), templates)
 
 
 def _content(story: Story, most: int) -> Iterator[tuple[str, Any]]:
