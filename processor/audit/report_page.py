@@ -6,8 +6,8 @@ from typing import Any
 
 from processor.audit.findings import Finding
 from processor.audit.pictures import LimitRow, by_limit, by_partition, over_time
-from processor.audit.replay import Fault, LogFault
 from processor.audit.rendering import rendered
+from processor.audit.replay import Fault, LogFault
 from processor.audit.report import AuditReport, PartitionAudit
 from processor.audit.rows import exact
 from processor.audit.words import (
