@@ -20,9 +20,9 @@ def load(path: Path) -> PolicySet:
     try:
         with path.open("rb") as opened:  # no more than can be used of what may have no end
             content = opened.read(MAX_BYTES + 1)
-        if not content.strip():
+        if _says_nothing(content):
             raise PolicyFileUnusable(
-                f"{path}: is empty: was it cut short? Without a policy file the built-in policy holds"
+                f"{path}: is empty: was it cut short? To go back to the built-in policies, write {{}}"
             )
         if len(content) > MAX_BYTES:
             raise PolicyFileUnusable(f"{path}: is longer than {MAX_BYTES // 2**20} MiB")
@@ -35,3 +35,9 @@ def load(path: Path) -> PolicySet:
         if more > 0:
             told.append(f"{path}: and {more:,} problems more")
         raise PolicyFileUnusable("\n".join(told)) from error
+
+
+def _says_nothing(content: bytes) -> bool:
+    """Whether there are but comments: to put that in force would take every policy away."""
+    lines = (line.strip() for line in content.removeprefix(b"\xef\xbb\xbf").splitlines())
+    return all(not line or line.startswith(b"#") or line in (b"---", b"...", b"null", b"~") for line in lines)

@@ -327,3 +327,14 @@ def test_of_thousands_of_problems_the_first_are_told_and_the_rest_counted(tmp_pa
         load(path)
     lines = str(refused.value).splitlines()
     assert (len(lines), lines[-1]) == (201, f"{path}: and 800 problems more")
+
+
+@pytest.mark.parametrize("content", ["", "\n", "# nothing\n", "\ufeff# nothing\n---\nnull\n", "---\n~\n..."])
+def test_a_file_that_says_nothing_is_refused_since_it_would_take_every_policy_away(
+    content: str, tmp_path: Path
+) -> None:
+    (tmp_path / "policies.yaml").write_text(content, encoding="utf-8")
+    with pytest.raises(PolicyFileUnusable, match="is empty"):
+        load(tmp_path / "policies.yaml")
+    (tmp_path / "policies.yaml").write_text("{} # the built-in policies\n")
+    assert load(tmp_path / "policies.yaml").policies == PolicySet().policies
