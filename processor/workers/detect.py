@@ -16,11 +16,10 @@ from processor.kafka.reading import (
     ReadingStopped,
     RecordsGone,
     first_offsets,
-    partitions_of_each,
 )
 from processor.kafka.registry import RegistryAway
 from processor.kafka.serde import Serde
-from processor.kafka.side_inputs import InputsMadeAnew, SideInputs, command_topics
+from processor.kafka.side_inputs import InputsMadeAnew, SideInputs
 from processor.kafka.topics import TopicNames
 from processor.kafka.transactions import OutRecord, TransactionFailed, Transactions
 from processor.kafka.trimming import Trimmer
@@ -35,6 +34,7 @@ from processor.workers.partition import PartitionWork, RecordsOutOfOrder
 from processor.workers.restoring import restored_works
 from processor.workers.standstill import Standstill
 from processor.workers.telling import Teller
+from processor.workers.topics_needed import WrongTopics, checked_partitions
 
 _log = structlog.get_logger(__name__)
 
@@ -57,10 +57,6 @@ class DetectOptions:
     once: bool
     policy_set: str
     """The name under which the policies are published."""
-
-
-class WrongTopics(Exception):
-    """The topics are not as the design needs them."""
 
 
 class DetectWorker:
@@ -99,7 +95,7 @@ class DetectWorker:
         self._stamps_checked = False
         self._must_rewind = False
         self._commit_due_s: float | None = None
-        self._partitions = self._checked_partitions(with_policies=policies is None)
+        self._partitions = checked_partitions(settings, topics, with_policies=policies is None)
         self._seed = secrets.randbits(62)
         self._decoder = Decoder(RegisteredWriters(serde), self._seed)
         self._trimmer = Trimmer(settings, topics.changelog)
@@ -393,20 +389,3 @@ class DetectWorker:
             return self._finish.is_done(self._consumer.committed(range(self._partitions)))
         except BrokerUnreachable:
             return False  # asked again in a moment
-
-    def _checked_partitions(self, *, with_policies: bool) -> int:
-        """N. Raises WrongTopics when a topic that must have as many partitions has not, UnknownTopic, BrokerUnreachable."""
-        topics = self._topics
-        alike = (topics.changelog, topics.journal, *command_topics(topics).values())
-        others = [topics.restrictions, topics.restricted, topics.dead_letters]
-        if with_policies:
-            others.append(topics.policies)
-        partitions = partitions_of_each(self._settings, (topics.verdicts, *alike, *others))
-        count = len(partitions[topics.verdicts])
-        for topic in alike:
-            if len(partitions[topic]) != count:
-                raise WrongTopics(
-                    f"{topic} has {len(partitions[topic])} partitions, but {topics.verdicts} has {count}: they must have the same "
-                    "number"
-                )
-        return count

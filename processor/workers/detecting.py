@@ -18,7 +18,8 @@ from processor.kafka.transactions import Fenced, TransactionImpossible
 from processor.settings import Settings
 from processor.telemetry import Health, Metrics
 from processor.workers import policy_file
-from processor.workers.detect import DetectOptions, DetectWorker, WrongTopics
+from processor.workers.detect import DetectOptions, DetectWorker
+from processor.workers.topics_needed import WrongTopics
 from processor.workers.warming import warm
 from processor.workers.wiring import MetricsPortTaken, client_settings, group_name, serde, serve_health, topic_names
 
