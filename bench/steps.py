@@ -36,7 +36,7 @@ STEPS: tuple[tuple[Any, str, str], ...] = (
     (DetectWorker, "_turn", "loop, and letting messages go"),
     (DetectWorker, "assigned", OUTSIDE),
     (VerdictConsumer, "poll", "consume"),
-    (verdict_consumer, "_runs", "columns out of messages"),
+    (verdict_consumer, "runs_of", "columns out of messages"),
     (Decoder, "batch", "join"),
     (batches, "decode", "decode"),
     (Engine, "take", "decisions"),
