@@ -7,6 +7,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from processor.audit.replay import Fault, WarmUp
+from processor.detection.inputs import PolicyInput
 from processor.policies.policy import PolicySet
 from processor.verdicts.batches import Decoder
 from tests.auditing import replayed, work_through
@@ -38,10 +39,16 @@ def test_a_replay_from_a_snapshot_goes_on_as_the_worker_did(
     snapshot = data.draw(st.sampled_from(written.snapshots))
     engine, decoder = new_engine(written.versions[snapshot.policy_version]), Decoder(NoOtherWriters(), SEED)
     warm_up, end = WarmUp(engine, decoder, snapshot), snapshot.next_offset
-    for start in range(0, end, other_size):
-        stop = min(start + other_size, end)
-        offsets, times = np.arange(start, stop), np.array(written.timestamps_ms[start:stop], np.int64)
-        warm_up.take(written.values[start:stop], offsets, times, np.zeros(0, np.int64))
+    before = [page for page in written.pages if page.commit <= snapshot.commit]
+    changes = [each for page in before for each in page.inputs if isinstance(each, PolicyInput)]
+    for start in range(end):
+        # Whether bulk mail is spam is for the version to say that was in force then.
+        version = [each.version for each in changes if each.before_offset <= start][-1]
+        if engine.policies is not written.versions[version]:
+            engine.adopt(written.versions[version])
+        offsets, times = np.arange(start, start + 1), np.array(written.timestamps_ms[start : start + 1], np.int64)
+        warm_up.take(written.values[start : start + 1], offsets, times, np.zeros(0, np.int64))
+    engine.adopt(written.versions[snapshot.policy_version])
     warm_up.finish(end)
     replay = replayed(written, other_size, engine=engine, first=end, after_commit=snapshot.commit)
     whole = replayed(written, other_size)
