@@ -2,7 +2,6 @@
 
 import json
 import re
-import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,7 +14,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from processor.cli.common import (
     EXIT_FAILED,
-    EXIT_INTERRUPTED,
     EXIT_OK,
     EXIT_USAGE,
     BootstrapServers,
@@ -26,7 +24,7 @@ from processor.cli.common import (
     TopicPrefix,
     prepare,
 )
-from processor.cli.signals import stop_on_signals
+from processor.cli.replaying import EXIT_INCOMPLETE, policies_by_version, told_failures
 from processor.cli.times import now_ms, past_ms
 
 if TYPE_CHECKING:
@@ -35,7 +33,6 @@ if TYPE_CHECKING:
     from processor.settings import Settings
     from processor.workers.auditing import AuditOptions
 
-EXIT_INCOMPLETE = 2
 _RANGE = re.compile(r"(\d{1,6})=(\d{1,18})?\.\.(\d{1,18})?", re.ASCII)
 
 
@@ -90,19 +87,14 @@ def audit(
     from processor.cli.audit_files import prepare_files, write_page, write_tables
     from processor.cli.audit_lines import json_lines, lines
     from processor.workers.auditing import AuditOptions
-    from processor.workers.policy_file import PolicyFileUnusable, load
 
     now = now_ms()
-    try:
-        files = {found.version: found for found in map(load, policies or ())}
-    except PolicyFileUnusable as error:
-        raise CommandFailed(str(error), EXIT_USAGE) from None
     options = AuditOptions(
         from_ms=None if from_ is None else past_ms(from_, "--from", now),
         to_ms=None if to is None else past_ms(to, "--to", now),
         offsets=dict(map(_range, offsets or ())),
         jobs=jobs,
-        files=files,
+        files=policies_by_version(policies),
     )
     prepare_files(html, parquet)
     report = _audited(settings, options, pins, save_pins)
@@ -121,14 +113,11 @@ def _audited(
     settings: "Settings", options: "AuditOptions", pins_file: Path | None, save_pins: Path | None
 ) -> "AuditReport":
     from processor.kafka.audit_source import PinsUnusable
-    from processor.kafka.changelog import RestoreFailed
     from processor.kafka.clients import check_reachable
-    from processor.kafka.reading import ReadingFailed, ReadingStopped
-    from processor.kafka.registry import RegistryAway, RegistryRefused
     from processor.workers.auditing import audit as run
     from processor.workers.wiring import client_settings
 
-    with stop_on_signals() as stop:
+    with told_failures(PinsUnusable) as stop:
         try:
             check_reachable(client_settings(settings))
             pins = _pins(settings, pins_file)
@@ -137,11 +126,6 @@ def _audited(
                 save_pins.write_text(json.dumps(pins.to_json(), indent=2) + "\n")
             with _progress(len(pins.committed)) as progress:
                 return run(settings, pins, options, stop, progress)
-        except (ReadingStopped, RegistryAway):
-            status = EXIT_INTERRUPTED if stop.signal_number == signal.SIGINT else EXIT_INCOMPLETE
-            raise CommandFailed("interrupted: nothing can be said", status) from None
-        except (PinsUnusable, ReadingFailed, RegistryRefused, RestoreFailed) as error:
-            raise CommandFailed(str(error), EXIT_INCOMPLETE) from None
         except OSError as error:
             raise CommandFailed(f"{error.filename}: {error.strerror}", EXIT_USAGE) from None
 

@@ -1,7 +1,6 @@
 """`senderwatch explain`: the story of one block, from the log alone."""
 
 import re
-import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,7 +13,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from processor.cli.common import (
     EXIT_FAILED,
-    EXIT_INTERRUPTED,
     EXIT_OK,
     EXIT_USAGE,
     BootstrapServers,
@@ -25,14 +23,13 @@ from processor.cli.common import (
     TopicPrefix,
     prepare,
 )
-from processor.cli.signals import stop_on_signals
+from processor.cli.replaying import EXIT_INCOMPLETE, policies_by_version, told_failures
 
 if TYPE_CHECKING:
     from processor.audit.story import Story
     from processor.policies.policy import PolicySet
     from processor.settings import Settings
 
-EXIT_NOT_TOLD = 2
 _ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 
 
@@ -73,13 +70,9 @@ def explain(
     from processor.audit.story_rows import story_row
     from processor.cli.audit_files import prepare_files
     from processor.cli.printing import json_line
-    from processor.workers.policy_file import PolicyFileUnusable, load
 
     prepare_files(html, None)
-    try:
-        files = {found.version: found for found in map(load, policies or ())}
-    except PolicyFileUnusable as error:
-        raise CommandFailed(str(error), EXIT_USAGE) from None
+    files = policies_by_version(policies)
     story = _told(settings, wanted, files)
     if html is not None:
         _write_page(story, html)
@@ -89,28 +82,19 @@ def explain(
         _print(story)
     if not story.is_clean:
         raise typer.Exit(EXIT_FAILED)
-    raise typer.Exit(EXIT_OK if story.why_not is None else EXIT_NOT_TOLD)
+    raise typer.Exit(EXIT_OK if story.why_not is None else EXIT_INCOMPLETE)
 
 
 def _told(settings: "Settings", block_id: str, files: "dict[str, PolicySet]") -> "Story":
     from processor.audit.story import NoSuchBlock
-    from processor.kafka.changelog import RestoreFailed
     from processor.kafka.clients import check_reachable
-    from processor.kafka.reading import ReadingFailed, ReadingStopped
-    from processor.kafka.registry import RegistryAway, RegistryRefused
     from processor.workers.explaining import explain as run
     from processor.workers.wiring import client_settings
 
-    with stop_on_signals() as stop:
-        try:
-            check_reachable(client_settings(settings))
-            with _progress() as progress:
-                return run(settings, block_id, files, stop, progress)
-        except (ReadingStopped, RegistryAway):
-            status = EXIT_INTERRUPTED if stop.signal_number == signal.SIGINT else EXIT_NOT_TOLD
-            raise CommandFailed("interrupted: nothing can be said", status) from None
-        except (NoSuchBlock, ReadingFailed, RegistryRefused, RestoreFailed) as error:
-            raise CommandFailed(str(error), EXIT_NOT_TOLD) from None
+    with told_failures(NoSuchBlock) as stop:
+        check_reachable(client_settings(settings))
+        with _progress() as progress:
+            return run(settings, block_id, files, stop, progress)
 
 
 def _print(story: "Story") -> None:
