@@ -1,19 +1,17 @@
 """What a report's page draws: decisions over time, blocks by limit, verdicts by partition."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from processor.audit.findings import HOUR_MS, Finding, Kind
-from processor.audit.plots import Columns, bin_hours, columns
+from processor.audit.plots import Columns, columns
 from processor.audit.report import AuditReport
-from processor.audit.words import count, moment, name_of
+from processor.audit.time_bins import binned, starts_of, time_ticks, titles
+from processor.audit.words import count, name_of
 
-DAY_MS = 24 * HOUR_MS
 _HEIGHT = 150
 _FINDINGS_HEIGHT = 100
-_TICKS = 6
-_SHORT_H = 48
 _LIMITS_MAX = 20
 BY_HAND = "by hand"
 OTHERS = "others"
@@ -50,17 +48,14 @@ def over_time(report: AuditReport) -> OverTime | None:
     known = {*matched, *(each.recomputed.kind.hour_ms for each in report.findings if each.recomputed)} or {*findings}
     if not known:
         return None
-    first, last = min(known), max(known)
-    hours = bin_hours(first, last)
-    first = first // (hours * HOUR_MS) * hours * HOUR_MS
-    starts = range(first, last + 1, hours * HOUR_MS)
-    ticks = _time_ticks(starts, hours)
-    found = _binned(findings, starts)
+    starts = starts_of(min(known), max(known))
+    ticks = time_ticks(starts)
+    as_it_was, found = binned(matched, starts), binned(findings, starts)
     return OverTime(
-        hours=hours,
-        matched=columns(_binned(matched, starts), _titles(starts, _binned(matched, starts), "matched"), ticks, _HEIGHT),
-        findings=columns(found, _titles(starts, found, "findings"), ticks, _FINDINGS_HEIGHT) if findings else None,
-        outside=sum(number for hour, number in findings.items() if not first <= hour <= last),
+        hours=starts.step // HOUR_MS,
+        matched=columns(as_it_was, titles(starts, as_it_was, "matched"), ticks, _HEIGHT),
+        findings=columns(found, titles(starts, found, "findings"), ticks, _FINDINGS_HEIGHT) if findings else None,
+        outside=sum(number for hour, number in findings.items() if not starts.start <= hour <= max(known)),
     )
 
 
@@ -83,8 +78,8 @@ def by_limit(report: AuditReport) -> tuple[LimitRow, ...]:
             name_of(name),
             matched[name],
             findings[name],
-            _part(matched[name], longest),
-            _part(findings[name], longest),
+            part_of(matched[name], longest),
+            part_of(findings[name], longest),
         )
         for name in shown
     )
@@ -117,28 +112,6 @@ def _limit(kind: Kind) -> str:
     return BY_HAND if kind.limit_name is None else kind.limit_name
 
 
-def _part(number: int, longest: int) -> float:
+def part_of(number: int, longest: int) -> float:
+    """A bar's length in percent of the longest; what is more than nothing shows."""
     return round(max(100 * number / longest, 0.5), 2) if number else 0.0
-
-
-def _binned(by_hour: Mapping[int, int], starts: range) -> list[int]:
-    values = [0] * len(starts)
-    for hour_ms, number in by_hour.items():
-        place = (hour_ms - starts.start) // starts.step
-        values[min(max(place, 0), len(values) - 1)] += number
-    return values
-
-
-def _titles(starts: range, values: Sequence[int], what: str) -> list[str]:
-    return [f"{moment(start)}: {value:,} {what}" for start, value in zip(starts, values, strict=True)]
-
-
-def _time_ticks(starts: range, hours: int) -> dict[int, str]:
-    """Below which bar a time stands: with the clock where the whole is short, else the days."""
-    short = hours * len(starts) <= _SHORT_H
-    places = [place for place, start in enumerate(starts) if short or start % DAY_MS < starts.step]
-    every = max(1, -(-len(places) // _TICKS))
-    return {
-        place: moment(starts[place])[5:16].replace("T", " ") if short else moment(starts[place])[:10]
-        for place in places[::every]
-    }

@@ -51,7 +51,7 @@ class Sweep:
         if self.own_value(policies) == value:
             return policies
         # Its own version: events that other limits decided must not claim to be decided by the policies as they are.
-        version = f"{policies.version} with {self} = {value:g}"
+        version = f"{policies.version} with {self} = {value:.15g}"
         return replace(policies, policies=tuple(map(changed, policies.policies)), version=version)
 
 

@@ -73,6 +73,20 @@ def exactly(time_ms: int) -> str:
     return text.replace("+00:00", "Z")
 
 
+def later(later_ms: int) -> str:
+    """How much later something is than something else, or earlier, in its two largest units."""
+    if later_ms == 0:
+        return "as soon"
+    seconds = max(abs(later_ms) // 1000, 1)
+    days, rest = divmod(seconds, 86_400)
+    hours, rest = divmod(rest, 3_600)
+    minutes, seconds = divmod(rest, 60)
+    parts = [
+        f"{number} {unit}" for number, unit in ((days, "d"), (hours, "h"), (minutes, "min"), (seconds, "s")) if number
+    ]
+    return f"{' '.join(parts[:2])} {'later' if later_ms > 0 else 'earlier'}"
+
+
 def verdict(report: AuditReport) -> str:
     """What came of it, in one sentence."""
     held = f"{count(report.matched, 'event')}, {count(report.records, 'verdict')}"

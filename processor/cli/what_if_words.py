@@ -4,11 +4,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from processor.audit.policy_comparison import Comparison, SenderCompared, stopped
 from processor.audit.sweep import Sweep
+from processor.audit.sweep_words import about, value_of
 from processor.audit.what_if import Outcome, Stopped, Totals, TriedBlock
+from processor.audit.words import later
 from processor.cli.printing import columns
 from processor.cli.restricted_table import cause, count, exceeded, name_of
 from processor.cli.times import shown
-from processor.policies.policy import DEFAULT_POLICY_NAME
 from processor.restrictions.events import Cause, Position, SenderAlerted
 
 NOTE = "mail that was refused while a sender was really blocked left no verdict, and is not counted here"
@@ -98,18 +99,11 @@ def _different_table(different: Sequence[SenderCompared]) -> Iterator[str]:
 
 def sweep_lines(sweep: Sweep, outcomes: Sequence[Outcome], own: float | None, *, is_plain: bool) -> Iterator[str]:
     """A line for each value, with bars; `is_plain`: in ASCII. `own` is marked: the value that the policies have."""
-    others = len(outcomes[0].policies.policies) - 1
-    policy = "the default policy" if sweep.policy == DEFAULT_POLICY_NAME else f"policy {name_of(sweep.policy)}"
-    yield f"{sweep.limit} of {policy}, all else as it is" + ("" if own is None else f"; now {own:g}")
-    if others:
-        yield (
-            f"{others:,} other {'policy keeps its' if others == 1 else 'policies keep their'} own limits, also those that the file "
-            "left to the default policy"
-        )
+    yield from about(sweep, outcomes[0].policies, own)
     senders = [len(outcome.blocked_senders) for outcome in outcomes]
     spam = [outcome.stopped.spam_messages for outcome in outcomes]
     other = [outcome.stopped.messages - outcome.stopped.spam_messages for outcome in outcomes]
-    cells: list[list[str]] = [_right(["LIMIT", *(f"{value:g}" for value in sweep.values)])]
+    cells: list[list[str]] = [_right(["LIMIT", *map(value_of, sweep.values)])]
     cells.append([" ", *("*" if value == own else " " for value in sweep.values)])
     for head, numbers in (("SENDERS BLOCKED", senders), ("SPAM STOPPED", spam), ("OTHER MAIL STOPPED", other)):
         most = max(numbers, default=0)
@@ -178,21 +172,8 @@ def _different_row(compared: SenderCompared) -> tuple[str, ...]:
         cause(one),
         shown(other.blocked_at_ms),
         cause(other),
-        _later(compared.later_ms or 0),
+        later(compared.later_ms or 0),
         f"{len(compared.ours):,} / {len(compared.others):,}",
         f"{ours.messages:,} / {others.messages:,}",
         f"{ours.spam_messages:,} / {others.spam_messages:,}",
     )
-
-
-def _later(later_ms: int) -> str:
-    if later_ms == 0:
-        return "as soon"
-    seconds = max(abs(later_ms) // 1000, 1)
-    days, rest = divmod(seconds, 86_400)
-    hours, rest = divmod(rest, 3_600)
-    minutes, seconds = divmod(rest, 60)
-    parts = [
-        f"{number} {unit}" for number, unit in ((days, "d"), (hours, "h"), (minutes, "min"), (seconds, "s")) if number
-    ]
-    return f"{' '.join(parts[:2])} {'later' if later_ms > 0 else 'earlier'}"
