@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # A Kafka of one broker or three on this machine, for tests, benchmarks and single-machine use.
 #
-#   kafka.sh start  [--data DIR] [--brokers 1|3] [--port PORT] [--set NAME=VALUE]...
+#   kafka.sh start  [--data DIR] [--brokers 1|3] [--port PORT] [--secured DIR] [--set NAME=VALUE]...
 #   kafka.sh stop   [--data DIR]
 #   kafka.sh status [--data DIR]
 #   kafka.sh prepare ...       what start does before it starts anything (same options)
@@ -9,7 +9,8 @@
 #   kafka.sh jars              fetch Kafka with Maven, if it is not there yet
 #
 # A data folder is prepared once and then keeps its ports and settings: `--brokers`, `--port` (of the first broker; the others
-# and the controllers take free ones) and `--set` count when it is new. The address of the brokers is in DIR/bootstrap.
+# and the controllers take free ones), `--secured` and `--set` count when it is new. The address of the brokers is in DIR/bootstrap.
+# `--secured DIR`: with TLS, logins and ACLs, by the certificates and the password in DIR; see secured.properties.
 # Environment: KAFKA_HEAP (default 1g), KAFKA_JAVA_OPTIONS, JAVA_HOME.
 set -euo pipefail
 
@@ -17,6 +18,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 data=$here/../../.cache/kafka
 brokers=1
 port=0
+secured=
 node=
 extra=()
 
@@ -68,32 +70,42 @@ prepare() {
     mkdir -p "$data"
     local taken="" voters="" bootstrap="" cluster n first=$port
     cluster=$(head -c 16 /dev/urandom | base64 | tr '+/' '-_' | tr -d '=')
-    local -a ports controllers
+    local -a ports controllers between
     for n in $(seq "$brokers"); do
         if [ "$n" = 1 ] && [ "$first" != 0 ]; then ports[n]=$first; else ports[n]=$(free_port); fi
         taken+=" ${ports[n]}"
         controllers[n]=$(free_port)
         taken+=" ${controllers[n]}"
+        between[n]=$(free_port)
+        taken+=" ${between[n]}"
         voters+=${voters:+,}$n@127.0.0.1:${controllers[n]}
         bootstrap+=${bootstrap:+,}127.0.0.1:${ports[n]}
     done
     local insync=1
     [ "$brokers" = 3 ] && insync=2
-    local -a formatting=()
+    local -a formatting=() templates=("$here/broker.properties") logins=()
+    if [ -n "$secured" ]; then
+        for n in node.pem ca.pem admin-password; do [ -r "$secured/$n" ] || fail "--secured $secured: there is no $n to read"; done
+        templates+=("$here/secured.properties")
+        # In a file, as everybody can read what a process is started with.
+        logins=("@$data/logins")
+        (umask 077 && printf -- '--add-scram\nSCRAM-SHA-512=[name=admin,password=%s]\n' "$(cat "$secured/admin-password")" >"$data/logins")
+    fi
     for n in $(seq "$brokers"); do
         local folder=$data/node-$n
         mkdir -p "$folder"
         sed -e "s|@NODE@|$n|; s|@VOTERS@|$voters|; s|@PORT@|${ports[n]}|; s|@CONTROLLER_PORT@|${controllers[n]}|" \
-            -e "s|@FOLDER@|$folder|; s|@REPLICATION@|$brokers|; s|@MIN_INSYNC@|$insync|" \
-            "$here/broker.properties" >"$folder/server.properties"
+            -e "s|@NODES_PORT@|${between[n]}|; s|@FOLDER@|$folder|; s|@REPLICATION@|$brokers|; s|@MIN_INSYNC@|$insync|" \
+            -e "s|@SECRETS@|$secured|" "${templates[@]}" >"$folder/server.properties"
         [ ${#extra[@]} = 0 ] || printf '%s\n' "${extra[@]}" >>"$folder/server.properties"
         "$java" -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -cp "$here/jars/*" kafka.tools.StorageTool format \
-            --cluster-id="$cluster" --config "$folder/server.properties" >"$folder/format.log" 2>&1 &
+            --cluster-id="$cluster" --config "$folder/server.properties" ${logins[@]+"${logins[@]}"} >"$folder/format.log" 2>&1 &
         formatting+=($!)
     done
     for n in "${!formatting[@]}"; do
         wait "${formatting[n]}" || fail "cannot format: $(tail -n 3 "$data/node-$((n + 1))/format.log")"
     done
+    rm -f "$data/logins"
     echo "$bootstrap" >"$data/bootstrap"
 }
 
@@ -190,6 +202,7 @@ while [ $# -gt 0 ]; do
         --data) data=$2 ;;
         --brokers) brokers=$2 ;;
         --port) port=$2 ;;
+        --secured) secured=$(realpath "$2") ;;
         --node) node=$2 ;;
         --set) extra+=("$2") ;;
         *) fail "unknown option $1" ;;
