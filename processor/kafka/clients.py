@@ -5,13 +5,14 @@ Why each value: design, section 3 ("things measured"). A property that the opera
 
 import logging
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 
+from processor.clock import MACHINE, Clock
 from processor.kafka.client_log import Thinned
 from processor.kafka.errors import BrokerUnreachable, RejectedProperty
 
@@ -68,14 +69,28 @@ _PRODUCER: Mapping[str, Any] = {
 
 
 @dataclass(frozen=True, slots=True)
+class Makers:
+    """Who makes the clients: the library, or what stands in for it. Each takes properties and a logger, as the library does."""
+
+    consumer: Callable[..., Consumer] = Consumer
+    producer: Callable[..., Producer] = Producer
+    admin: Callable[..., AdminClient] = AdminClient
+
+
+@dataclass(frozen=True, slots=True)
 class ClientSettings:
-    """Where Kafka is, and what the operator wants of all clients, consumers, producers. Its repr has no secrets."""
+    """Where Kafka is, and what the operator wants of all clients, consumers, producers. Its repr has no secrets.
+
+    `clock` is the one that whoever waits for Kafka goes by.
+    """
 
     bootstrap_servers: str
     properties: Mapping[str, str] = field(default_factory=dict, repr=False)
     consumer_properties: Mapping[str, str] = field(default_factory=dict, repr=False)
     producer_properties: Mapping[str, str] = field(default_factory=dict, repr=False)
     group_protocol: Literal["classic", "consumer"] = "classic"
+    makers: Makers = field(default=Makers(), repr=False)
+    clock: Clock = field(default=MACHINE, repr=False)
 
 
 def consumer(
@@ -102,7 +117,7 @@ def consumer(
         **_checked(settings),
         **settings.consumer_properties,
     }
-    return _made(Consumer, properties)
+    return _made(settings.makers.consumer, properties)
 
 
 def transactional_producer(
@@ -128,19 +143,19 @@ def producer(settings: ClientSettings, *, extra: Mapping[str, Any] | None = None
         **_checked(settings),
         **settings.producer_properties,
     }
-    return _made(Producer, properties)
+    return _made(settings.makers.producer, properties)
 
 
 def admin(settings: ClientSettings) -> AdminClient:
     """A client that makes, describes and changes topics. Raises RejectedProperty."""
-    return _made(AdminClient, {**_base(settings), **settings.properties})
+    return _made(settings.makers.admin, {**_base(settings), **settings.properties})
 
 
 def check_reachable(settings: ClientSettings, timeout_s: float = 6.0) -> None:
     """Return when a broker answers; else raise BrokerUnreachable, with what the client says of the reason."""
     reasons: list[str] = []
     properties = {**_base(settings), **_checked(settings), "error_cb": lambda error: reasons.append(error.str())}
-    client = _made(AdminClient, properties, logger=_silent())
+    client = _made(settings.makers.admin, properties, logger=_silent())
     try:
         client.list_topics(timeout=timeout_s)
     except KafkaException as error:
@@ -195,9 +210,9 @@ def _checked(settings: ClientSettings) -> dict[str, str]:
     return dict(settings.properties)
 
 
-def _made(kind: type[Client], properties: dict[str, Any], logger: logging.Logger = _log) -> Client:
+def _made(maker: Callable[..., Client], properties: dict[str, Any], logger: logging.Logger = _log) -> Client:
     try:
-        return kind(properties, logger=logger)
+        return maker(properties, logger=logger)
     except (KafkaException, ValueError, TypeError) as error:
         reason = error.args[0].str() if isinstance(error, KafkaException) else str(error)
         raise RejectedProperty(reason) from None

@@ -4,7 +4,6 @@ What the group has committed of them is for lag displays only: a broker forgets 
 subscribe to (KIP-211). Where to go on stands in the follower's own state (design, section 3).
 """
 
-import time
 from collections.abc import Callable, Iterable, Mapping
 
 from confluent_kafka import Message, TopicPartition
@@ -22,6 +21,7 @@ class Follower:
     """One consumer for all partitions that somebody follows. Not for use by several threads."""
 
     def __init__(self, settings: ClientSettings) -> None:
+        self._clock = settings.clock
         self._client = consumer(settings, group=None, partition_eof=True, extra={"fetch.wait.max.ms": _FETCH_WAIT_MS})
         self._next: dict[Partition, int] = {}
         """What was read of each, or found to be its end."""
@@ -51,12 +51,12 @@ class Follower:
 
         Raises ReadingStopped when `should_stop`, and as `poll`.
         """
-        began_s = time.monotonic()
+        began_s = self._clock.monotonic()
         while any(self._next[partition] < end for partition, end in ends.items()):
             if should_stop():
                 raise ReadingStopped
             yield self._polled(_WAIT_S)
-            waiting(time.monotonic() - began_s)
+            waiting(self._clock.monotonic() - began_s)
 
     def _polled(self, wait_s: float) -> list[Message]:
         records = []

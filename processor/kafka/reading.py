@@ -8,7 +8,6 @@ still open below the mark holds the end back, and the reader waits for its outco
 """
 
 import math
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, wait
 from typing import Any, cast
@@ -17,6 +16,7 @@ import structlog
 from confluent_kafka import IsolationLevel, KafkaError, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
+from processor.clock import Clock
 from processor.kafka.clients import READER_GROUP, ClientSettings, admin, consumer
 from processor.kafka.errors import BrokerUnreachable
 
@@ -153,10 +153,13 @@ def _answers(
     places = {TopicPartition(*partition): what for partition in partitions}
     if not places:
         return {}
-    deadline = time.monotonic() + timeout_s
+    clock = settings.clock
+    deadline = clock.monotonic() + timeout_s
     while True:
         answers = _answered(
-            lambda left_s: client.list_offsets(places, isolation_level=isolation, request_timeout=left_s), deadline
+            lambda left_s: client.list_offsets(places, isolation_level=isolation, request_timeout=left_s),
+            deadline,
+            clock,
         )
         try:
             return {(place.topic, place.partition): answer.result().offset for place, answer in answers.items()}
@@ -169,14 +172,14 @@ def _answers(
             for place in places:
                 if place.partition not in topics[place.topic]:
                     raise UnknownTopic(place.topic) from None
-            if time.monotonic() > deadline:
+            if clock.monotonic() > deadline:
                 asked = ", ".join(topics)
                 raise ReadingFailed(f"cannot ask for the offsets of {asked}: {error.str()}") from None
-            time.sleep(_ASK_AGAIN_S)  # no leader now: a broker restarts, or the topic is a moment old
+            clock.sleep(_ASK_AGAIN_S)  # no leader now: a broker restarts, or the topic is a moment old
 
 
 def _answered(
-    ask: Callable[[float], dict[TopicPartition, Future[Any]]], deadline: float
+    ask: Callable[[float], dict[TopicPartition, Future[Any]]], deadline: float, clock: Clock
 ) -> dict[TopicPartition, Future[Any]]:
     """Asks, and asks again when nothing comes for a moment, then for longer; the same client answers the second time at once.
 
@@ -185,7 +188,7 @@ def _answered(
     """
     patience_s = _FIRST_ANSWER_S
     while True:
-        left_s = deadline - time.monotonic()
+        left_s = deadline - clock.monotonic()
         answers = ask(max(left_s, _FIRST_ANSWER_S))
         if left_s <= patience_s or not wait(answers.values(), patience_s).not_done:
             return answers
@@ -238,7 +241,7 @@ def _read(
     unread = {partition: end for partition, end in ends.items() if starts[partition] < end}
     if not unread:
         return
-    patience = _Patience(topic)
+    patience = _Patience(topic, settings.clock)
     reader = consumer(
         settings,
         group=None,
@@ -297,14 +300,15 @@ def raise_unless_end(message: Message) -> None:
 class _Patience:
     """Says, once for each time, that nothing has come for long, and what is waited for."""
 
-    def __init__(self, topic: str) -> None:
+    def __init__(self, topic: str, clock: Clock) -> None:
         self._topic = topic
+        self._clock = clock
         self.renew()
 
     def renew(self) -> None:
-        self._until = time.monotonic() + _SAY_AFTER_S
+        self._until = self._clock.monotonic() + _SAY_AFTER_S
 
     def say_if_out(self, unread: Mapping[int, int]) -> None:
-        if unread and time.monotonic() > self._until:
+        if unread and self._clock.monotonic() > self._until:
             _log.info("waiting for brokers, or for open transactions to end", topic=self._topic, up_to=dict(unread))
             self._until = math.inf

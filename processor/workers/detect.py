@@ -1,7 +1,6 @@
 """The detect worker: verdicts in, decisions out, exactly once (design, sections 3 and 4)."""
 
 import secrets
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -74,12 +73,10 @@ class DetectWorker:
         should_stop: Callable[[], bool],
         *,
         told: Callable[[Published], None] = lambda _: None,
-        monotonic: Callable[[], float] = time.monotonic,
-        now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
         """`policies` None: those that are published decide. `should_stop` ends `run` after the transaction under way.
 
-        `told` hears of each event once it is published. `now_ms` is the clock by which a restriction ends where nothing comes.
+        `told` hears of each event once it is published.
         """
         self._settings = settings
         self._topics = topics
@@ -88,8 +85,7 @@ class DetectWorker:
         self._options = options
         self._teller = Teller(metrics, told)
         self._health = health
-        self._monotonic = monotonic
-        self._now_ms = now_ms
+        self._clock = settings.clock
         self._should_stop = should_stop
         self._works: dict[int, PartitionWork] = {}
         self._stamps_checked = False
@@ -179,7 +175,7 @@ class DetectWorker:
     def _wait_s(self) -> float:
         if self._commit_due_s is None:
             return _IDLE_WAIT_S
-        return min(_IDLE_WAIT_S, max(0.0, self._commit_due_s - self._monotonic()))
+        return min(_IDLE_WAIT_S, max(0.0, self._commit_due_s - self._clock.monotonic()))
 
     def _take_inputs(self) -> None:
         """What has come besides the verdicts applies before the next of them: the policies, then the commands."""
@@ -214,7 +210,7 @@ class DetectWorker:
         """Where nothing is left to read, nothing moves the stream time on: there a restriction ends by the clock."""
         if self._standstill is None:
             return
-        now_ms = self._now_ms()
+        now_ms = self._clock.now_ms()
         due = [work for work in self._works.values() if work.is_over_by(now_ms)]
         still = self._standstill.among({work.engine.partition: work.end_offset for work in due}) if due else ()
         for work in due:
@@ -239,7 +235,7 @@ class DetectWorker:
             return False
         works = self._works.values()
         return (
-            self._monotonic() >= self._commit_due_s
+            self._clock.monotonic() >= self._commit_due_s
             or (not is_behind and any(work.has_news for work in works))
             or sum(len(work.letters) for work in works) >= _LETTERS_A_COMMIT
         )
@@ -255,14 +251,14 @@ class DetectWorker:
         for work in works:
             records += work.records(self._serde, self._topics)
         offsets = [place for work in works for place in work.offsets(self._topics)]
-        began_s = self._monotonic()
+        began_s = self._clock.monotonic()
         try:
             self._transactions.run(records, offsets)
         except TransactionFailed:
             self._teller.commit_failed()
             raise
         self._must_rewind = False
-        self._teller.committed(self._monotonic() - began_s)
+        self._teller.committed(self._clock.monotonic() - began_s)
         for work in works:
             self._committed(work)
 
@@ -349,9 +345,9 @@ class DetectWorker:
                 return call()
             except (TransactionFailed, BrokerUnreachable) as error:
                 _log.warning("waiting to go on", reason=str(error), retry_in_s=pause_s)
-                end_s = self._monotonic() + pause_s
-                while (left_s := end_s - self._monotonic()) > 0 and not self._should_stop():
-                    time.sleep(min(left_s, _FIRST_PAUSE_S))
+                end_s = self._clock.monotonic() + pause_s
+                while (left_s := end_s - self._clock.monotonic()) > 0 and not self._should_stop():
+                    self._clock.sleep(min(left_s, _FIRST_PAUSE_S))
                 pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
             if self._should_stop():
                 raise ReadingStopped
@@ -373,7 +369,7 @@ class DetectWorker:
 
     def _commit_soon(self) -> None:
         if self._commit_due_s is None and any(work.has_progress for work in self._works.values()):
-            self._commit_due_s = self._monotonic() + self._options.commit_interval_ms / 1000
+            self._commit_due_s = self._clock.monotonic() + self._options.commit_interval_ms / 1000
 
     def _reached(self, partition: int, offset: int) -> None:
         if self._finish is not None:
@@ -383,7 +379,7 @@ class DetectWorker:
         if self._finish is None or not self._consumer.was_assigned or not self._finish.is_worth_asking(self._works):
             return False
         if self._commit_due_s is not None:
-            self._commit_due_s = self._monotonic()
+            self._commit_due_s = self._clock.monotonic()
             return False
         try:
             return self._finish.is_done(self._consumer.committed(range(self._partitions)))

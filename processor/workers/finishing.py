@@ -1,6 +1,5 @@
 """`--once`: whether all is done that there was when the worker started."""
 
-import time
 from collections.abc import Callable, Iterable, Sequence
 
 from processor.kafka.clients import ClientSettings
@@ -29,9 +28,10 @@ class Finish:
 
     def is_worth_asking(self, own: Iterable[int]) -> bool:
         """Whether nothing of the own partitions is ahead, and the last question is a while ago."""
-        if any(partition in self._ahead for partition in own) or time.monotonic() < self._ask_again_s:
+        now_s = self._settings.clock.monotonic()
+        if any(partition in self._ahead for partition in own) or now_s < self._ask_again_s:
             return False
-        self._ask_again_s = time.monotonic() + _ASK_EVERY_S
+        self._ask_again_s = now_s + _ASK_EVERY_S
         return True
 
     def is_done(self, committed: Sequence[Committed]) -> bool:

@@ -6,7 +6,6 @@ upon. When a transaction fails, or nobody knows, the ledgers are read again and 
 outcomes that were not recorded yet are kept and filed again, so that a failure of Kafka sends no mail twice.
 """
 
-import time
 from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
 from typing import Protocol
@@ -14,6 +13,7 @@ from typing import Protocol
 import structlog
 
 from processor.avro import UndecodableRecord
+from processor.clock import MACHINE, Clock
 from processor.kafka.errors import BrokerUnreachable
 from processor.kafka.ledger import LedgerTopic
 from processor.kafka.membership import Membership, Record
@@ -77,7 +77,9 @@ class Notifier:
         health: Health,
         should_stop: Callable[[], bool],
         now_ms: Callable[[], int],
+        clock: Clock = MACHINE,
     ) -> None:
+        """`now_ms` is the time of day that mails go by, `clock` what is waited by."""
         self._rules = rules
         self._desk = desk
         self._serde = serde
@@ -87,8 +89,11 @@ class Notifier:
         self._health = health
         self._should_stop = should_stop
         self._now_ms = now_ms
+        self._clock = clock
         self._membership = membership(self)
-        self._recording = Recording(ledger_topic, transactions(self._membership), self._membership, metrics)
+        self._recording = Recording(
+            ledger_topic, transactions(self._membership), self._membership, metrics, clock.monotonic
+        )
         self._ends: dict[int, int] = {}
         self._is_leaving = False
         self._is_ahead = False
@@ -212,10 +217,10 @@ class Notifier:
 
     def _finish(self, partitions: list[int]) -> None:
         """Waits a while for what is under way of these partitions, breaks the rest off, and records how each ended."""
-        end_s = time.monotonic() + self._rules.shutdown_timeout_s
+        end_s = self._clock.monotonic() + self._rules.shutdown_timeout_s
         broken_off: set[Errand] = set()
         while self._desk.under_way(partitions):
-            if time.monotonic() > end_s and not broken_off:
+            if self._clock.monotonic() > end_s and not broken_off:
                 broken_off = set(self._desk.break_off(partitions))
             work = self._desk.work((), self._now_ms(), wait_s=_POLL_S)
             touched = {partition for partition, _ in work.changes}
@@ -284,6 +289,6 @@ class Notifier:
                 _log.warning("Kafka does not answer as it should; trying again", reason=str(problem))
                 if self._should_stop():
                     raise ReadingStopped from None
-                time.sleep(_PAUSE_S)
+                self._clock.sleep(_PAUSE_S)
             else:
                 return

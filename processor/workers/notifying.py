@@ -111,6 +111,7 @@ def notify_until(
             health=health,
             should_stop=should_stop,
             now_ms=now_ms,
+            clock=kafka.clock,
         )
         source = names.policies if of_file is None else of_file.version
         _log.info("notifying", version=__version__, policies=source, group=group, slot=chosen.slot)

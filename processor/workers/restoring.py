@@ -1,6 +1,5 @@
 """Partitions that come to a detect worker, with the state that belongs to what is committed of them."""
 
-import time
 from collections.abc import Callable, Sequence
 
 import structlog
@@ -36,7 +35,7 @@ def restored_works(
     """
     if not committed:
         return {}
-    began_s = time.monotonic()
+    began_s = settings.clock.monotonic()
     partitions = [each.partition for each in committed]
     engines = {partition: new_engine(partition) for partition in partitions}
     restored = restore(
@@ -63,7 +62,7 @@ def restored_works(
             next_offset=work.next_offset,
             senders=int(work.engine.table.state[0].senders),
             commit=work.commit,
-            seconds=round(time.monotonic() - began_s, 3),
+            seconds=round(settings.clock.monotonic() - began_s, 3),
         )
         works[partition] = work
     return works

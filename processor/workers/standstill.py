@@ -1,6 +1,5 @@
 """Which partitions stand still: only there may a restriction end by the clock (design, section 2)."""
 
-import time
 from collections.abc import Collection, Mapping
 
 import structlog
@@ -27,7 +26,7 @@ class Standstill:
 
         The caller asks after the clock has passed what is over: what came before that is then in the answer.
         """
-        now_s = time.monotonic()
+        now_s = self._settings.clock.monotonic()
         if now_s < self._ask_again_s:
             return ()
         self._ask_again_s = now_s + _ASK_EVERY_S
