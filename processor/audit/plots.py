@@ -64,8 +64,13 @@ def columns(values: Sequence[int], titles: Sequence[str], across: Mapping[int, s
         floor=floor,
         bars=tuple(bars),
         across=tuple(Tick(_rounded(left + step * (place + 0.5)), text) for place, text in sorted(across.items())),
-        up=tuple(Tick(_rounded(floor - part * (floor - _TOP)), _figure(round(part * top))) for part in _parts(top)),
+        up=up_ticks(top, floor, _TOP),
     )
+
+
+def up_ticks(top: int, floor: int, ceiling_y: int) -> tuple[Tick, ...]:
+    """The marks of an upright axis that runs from nothing at `floor` to `top` at `ceiling_y`."""
+    return tuple(Tick(_rounded(floor - part * (floor - ceiling_y)), _figure(round(part * top))) for part in _parts(top))
 
 
 def bin_hours(first_ms: int, last_ms: int) -> int:

@@ -109,13 +109,9 @@ def _print(story: "Story") -> None:
 
 def _write_page(story: "Story", path: Path) -> None:
     from processor.audit.story_page import page
-    from processor.cli.audit_files import page_templates
+    from processor.cli.audit_files import page_templates, write_html
 
-    content = page(story, page_templates())
-    try:
-        path.write_text(content, encoding="utf-8", newline="\n")
-    except OSError as error:
-        raise CommandFailed(f"--html {path}: cannot write there: {error.strerror or error}", EXIT_USAGE) from error
+    write_html(page(story, page_templates()), path)
 
 
 @contextmanager

@@ -68,6 +68,12 @@ def what_if(
         str, typer.Option("--ending", metavar="file|now|TIME", help="When the stretched time ends.")
     ] = "file",
     as_json: Annotated[bool, typer.Option("--json", help="For programs: JSON Lines.")] = False,
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Write all of it as one self-contained page, too.")
+    ] = None,
+    parquet: Annotated[
+        Path | None, typer.Option("--parquet", metavar="DIR", help="Write what --json prints as tables, too.")
+    ] = None,
     config: Annotated[
         Path | None,
         typer.Option("--config", help="TOML file with settings, for --mails.", show_default="./senderwatch.toml"),
@@ -87,8 +93,12 @@ def what_if(
     ours = PolicySet() if policies is None else loaded(policies)
     # With it comes Numba, for which no other command has to wait.
     from processor.cli import what_if_output as output
+    from processor.cli.audit_files import prepare_files
+    from processor.cli.what_if_letters import Letters
+    from processor.cli.what_if_telling import Telling
     from processor.workers.trying import Trying
 
+    prepare_files(html, parquet)
     name = BUILT_IN if policies is None else str(policies)
     trying = Trying(
         files=sources,
@@ -97,14 +107,14 @@ def what_if(
         spread_ms=None if spread is None else duration_ms(spread, "--spread"),
         ending_ms=_ending_ms(ending, begun_ms),
     )
-    letters = None if mails is None else output.Letters(mails, config)
+    telling = Telling(as_json, html, parquet, None if mails is None else Letters(mails, config))
     if sweep is not None:
-        taken = output.swept(trying, ours, sweep, as_json=as_json)
+        taken = output.swept(trying, (name, ours), sweep, telling)
     elif against is not None:
         other = loaded(against)
-        taken = output.compared(trying, (name, ours), (str(against), other), letters, as_json=as_json)
+        taken = output.compared(trying, (name, ours), (str(against), other), telling)
     else:
-        taken = output.tried(trying, (name, ours), letters, as_json=as_json)
+        taken = output.tried(trying, (name, ours), telling)
     raise typer.Exit(_status(taken))
 
 
