@@ -9,6 +9,8 @@ from processor import __version__
 from processor.cli import (
     audit,
     common,
+    dead_letters,
+    dead_letters_replay,
     demo,
     detect,
     events,
@@ -52,6 +54,8 @@ app.command()(detect.detect)
 app.command()(notify.notify)
 app.command("audit")(audit.audit)
 app.command("explain")(explain.explain)
+app.add_typer(dead_letters.app, name="dead-letters")
+dead_letters.app.command()(dead_letters_replay.replay)
 app.add_typer(mail.app, name="mail")
 app.add_typer(policy.app, name="policy")
 app.add_typer(topics.app, name="topics")

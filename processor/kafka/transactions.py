@@ -23,7 +23,7 @@ _log = structlog.get_logger(__name__)
 _CALL_TIMEOUT_S = 15.0
 _GIVEN_UP_S = 20.0
 """For a call that does not keep to it."""
-_HOPELESS = frozenset(
+HOPELESS = frozenset(
     {
         KafkaError.TOPIC_AUTHORIZATION_FAILED,
         KafkaError.GROUP_AUTHORIZATION_FAILED,
@@ -41,7 +41,7 @@ _HOPELESS = frozenset(
     }
 )
 """Trying again cannot help: somebody has to change something."""
-_FENCED = frozenset({KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.FENCED_INSTANCE_ID})
+FENCED = frozenset({KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.FENCED_INSTANCE_ID})
 
 
 Offset = TopicPartition
@@ -150,12 +150,12 @@ class Transactions:
 
     def _judged(self, error: KafkaError) -> Exception:
         code = error.code()
-        if self._slot is not None and code in _FENCED:
+        if self._slot is not None and code in FENCED:
             return Fenced(
                 f"another process runs as slot {self._slot!r} (each slot may run once, option --slot), or this one stood still "
                 f"for longer than a transaction may last; then start it again; the broker says: {error.str()}"
             )
-        if code in _HOPELESS:
+        if code in HOPELESS:
             return TransactionImpossible(f"Kafka refuses the transaction: {error.name()}: {error.str()}")
         _log.warning("a transaction did not go through", code=error.name(), reason=error.str())
         return TransactionFailed(f"{error.name()}: {error.str()}")
