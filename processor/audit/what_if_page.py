@@ -91,13 +91,13 @@ def _compared(told: Told, ours: Named, others: Named, comparison: Comparison, mo
         only.append(
             {
                 "id": ("only-first", "only-second")[place],
-                "head": f"{count(len(some), 'sender')} only the {('first', 'second')[place]} blocks",
+                "head": f"Only the {('first', 'second')[place]} blocks {count(len(some), 'sender')}",
                 "blocks": _block_rows(blocks, told, most),
                 "more": _more(len(blocks) - most, "block"),
             }
         )
     yield "only", only
-    yield "different_head", f"{count(len(comparison.different), 'sender')} both block, but differently"
+    yield "different_head", f"Both block {count(len(comparison.different), 'sender')}, but differently"
     yield "different", list(map(_different_row, comparison.different[:most]))
     yield "more_different", _more(len(comparison.different) - most, "sender")
     yield "alike", count(comparison.alike, "sender")

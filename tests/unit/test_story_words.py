@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import replace
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -10,52 +9,15 @@ from hypothesis import strategies as st
 
 from processor.audit.replay import Fault, LogFault
 from processor.audit.spark import BLOCKS, PLAIN, ramp_for, spark
-from processor.audit.story import Aftermath, Course, Relived, Story, course_of, held_against, standings_of
+from processor.audit.story import Relived, Story, held_against
 from processor.audit.story_page import page
 from processor.audit.story_rows import story_row
-from processor.audit.timeline import Timeline
 from processor.cli.audit_files import page_templates
 from processor.cli.story_lines import lines
-from processor.detection.windows import DAY_PANES, HOUR_PANES, pane_of
-from processor.policies.policy import Policy
-from processor.restrictions.events import Cause, CommandRefused, Published, RefusalReason, UnblockReason, WindowCounters
-from tests.audit_samples import HOSTILE, TOPIC, block, event_of
+from processor.restrictions.events import Cause
+from tests.audit_samples import HOSTILE, TOPIC
 from tests.mail_pages import Page, flat
-from tests.mail_samples import HOUR_MS, NOW_MS, alerted, position_of, unblocked
-
-LAST = pane_of(NOW_MS)
-DAY = Timeline(
-    LAST,
-    {
-        LAST - 100: WindowCounters(40, 0, 3, 97),
-        LAST - 2: WindowCounters(30, 3, 2, 300),
-        LAST: WindowCounters(10, 8, 1, 100),
-    },
-)
-TIPPING = {
-    "event_id": "evt-1", "occurred_at": NOW_MS, "tenant_id": "school", "sender": "anna@school.example", "message_id": "<m1@x>",
-    "client_ip": "203.0.113.77", "internal_recipients": 0, "external_recipients": 4, "verdict": "PHISH", "score": 17.5,
-}  # fmt: skip
-
-
-def course(name: str = "anna@school.example", **changes: Any) -> Course:
-    told = block(0, name, **changes)
-    earlier = replace(block(1, name), blocked_at_ms=NOW_MS - 48 * HOUR_MS)
-    refused = CommandRefused(
-        "c-3", "school", name, RefusalReason.SUPPORT_REQUIRED, f"ask for {name}", NOW_MS + 1, position_of(name)
-    )
-    lifted = unblocked(told, reason=UnblockReason.RELEASED, released_by=name, ticket="T-77", comment=f"for {name}")
-    again = replace(block(2, name), blocked_at_ms=NOW_MS + 20 * HOUR_MS)
-    events: list[Published] = [earlier, told, refused, lifted, replace(alerted(name), tenant_id="school"), again]
-    return course_of([{event.event_id: [event_of(event)] for event in events}], told.block_id)
-
-
-def story(name: str = "anna@school.example", **changes: Any) -> Story:
-    told = course(name)
-    standings = standings_of(Policy(), "7", DAY.window(HOUR_PANES), DAY.window(DAY_PANES))
-    relived = Relived(0, 1234, told.block, DAY, {**TIPPING, "message_id": name, "client_ip": name}, ())
-    aftermath = Aftermath(1, 500, {"SPAM": 12, "CLEAN": 1}, True, False)
-    return replace(Story(told, (), standings, relived, aftermath), **changes)
+from tests.story_samples import course, story
 
 
 @given(st.lists(st.integers(0, 1000), max_size=50), st.sampled_from([BLOCKS, PLAIN]))
