@@ -11,7 +11,7 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from processor.kafka.clients import ClientSettings, transactional_producer
-from processor.kafka.transactions import FENCED, HOPELESS, OutRecord
+from processor.kafka.transactions import FENCED, HOPELESS, OutRecord, reason_of
 
 _CALL_TIMEOUT_S = 15.0
 
@@ -74,11 +74,9 @@ class PuttingBack:
             if failures:
                 raise KafkaException(failures[0])
             producer.commit_transaction(_CALL_TIMEOUT_S)
-        except (KafkaException, BufferError) as error:
+        except (KafkaException, BufferError, SystemError) as error:
             self.close()
-            raise _judged(
-                error.args[0] if isinstance(error, KafkaException) else KafkaError(KafkaError._QUEUE_FULL)
-            ) from None
+            raise _judged(reason_of(error)) from None
 
     def close(self) -> None:
         """Throw the producer away: what it left open is ended by the next one, or by the broker."""

@@ -120,7 +120,7 @@ class Transactions:
             producer.commit_transaction(_CALL_TIMEOUT_S)
         except (KafkaException, BufferError, SystemError) as error:
             self.discard()
-            raise self._judged(_reason(error)) from None
+            raise self._judged(reason_of(error)) from None
 
     def _produce(self, producer: Producer, record: OutRecord, failures: list[KafkaError]) -> None:
         place: dict[str, Any] = {} if record.partition is None else {"partition": record.partition}
@@ -184,7 +184,8 @@ def _in_time(call: Callable[[], None]) -> None:
         raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "the client does not answer")) from None
 
 
-def _reason(error: Exception) -> KafkaError:
+def reason_of(error: Exception) -> KafkaError:
+    """What the client says of a failed call of a transaction. Raises `error` again where that is not the client's."""
     # A fatal error is raised by the client in the middle of other callbacks, whose SystemError then hides it.
     known = error if isinstance(error, KafkaException) else error.__cause__
     if isinstance(known, KafkaException):
