@@ -16,8 +16,9 @@ demo: venv ## one minute of everything on an embedded broker; ARGS="--help" show
 	$(BIN)/senderwatch demo $(ARGS)
 
 .PHONY: test
-test: check jars browser ## checks and all tests, on brokers of their own; ARGS="-k policy" picks some
-	$(BIN)/python -m pytest $(ARGS)
+test: check jars browser ## checks and all tests, on brokers of their own; ARGS="-k policy" picks some, ARGS="-n 0" for one process
+	$(BIN)/python -m processor.workers.warming
+	$(BIN)/python -m pytest -n auto $(ARGS)
 
 .PHONY: check
 check: venv ## lint, format, types, and who may import whom
