@@ -20,6 +20,10 @@ test: check jars browser ## checks and all tests, on brokers of their own; ARGS=
 	$(BIN)/python -m processor.workers.warming
 	$(BIN)/python -m pytest -n auto $(ARGS)
 
+.PHONY: faults
+faults: venv jars ## breaks brokers, workers, networks and mail servers for SEED and DURATION (seconds), then compares; ARGS="--help"
+	$(BIN)/python -m tests.faults --seed $(or $(SEED),1) --duration $(or $(DURATION),600) $(if $(PROTOCOL),--protocol $(PROTOCOL)) $(ARGS)
+
 .PHONY: check
 check: venv ## lint, format, types, and who may import whom
 	$(BIN)/ruff check

@@ -57,7 +57,7 @@ class Broker:
         self._process = processes.start(command, environment=_JAVA, output=self._log)
 
     def wait_until_up(self) -> None:
-        wait_until(self._is_up, f"broker {self._node} of {self._folder}", timeout_s=60)
+        wait_until(self.is_up, f"broker {self._node} of {self._folder}", timeout_s=60)
 
     def start(self) -> None:
         self.launch()
@@ -70,6 +70,14 @@ class Broker:
     def sigkill(self) -> None:
         self._end(signal.SIGKILL)
 
+    def tell_to_stop(self) -> None:
+        """As `stop`, without waiting: see `has_ended`."""
+        os.kill(self.pid, signal.SIGTERM)
+
+    @property
+    def has_ended(self) -> bool:
+        return self._process is None or self._process.poll() is not None
+
     def pause(self) -> None:
         """Freeze: connections stay open, nothing answers."""
         os.kill(self.pid, signal.SIGSTOP)
@@ -77,7 +85,8 @@ class Broker:
     def resume(self) -> None:
         os.kill(self.pid, signal.SIGCONT)
 
-    def _is_up(self) -> bool:
+    def is_up(self) -> bool:
+        """Whether a broker that was launched serves."""
         assert self._process is not None
         assert self._process.poll() is None, f"the broker ended:\n{self._log.read_text()[-2000:]}"
         return "Kafka Server started" in self._log.read_text()

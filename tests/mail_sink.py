@@ -128,7 +128,7 @@ class MailSink:
                 await self._hang()
             if name.startswith("cut-") and not self._seen_before(name):
                 await server.push("354 go on")
-                _abort(server)
+                hang_up(server)
                 return False
         return True
 
@@ -166,7 +166,7 @@ class MailSink:
         assert isinstance(envelope.content, bytes)
         self.arrived.append(Arrived(envelope.mail_from or "", recipient, envelope.content, envelope.smtp_utf8))
         if name.startswith("drop-") and not self._seen_before(recipient):
-            _abort(server)
+            hang_up(server)
         if name.startswith("silent-"):
             await self._hang()
         return f"{scripted[2] if scripted else 250} taken"
@@ -194,7 +194,7 @@ class MailSink:
         self._server.close()
         for server in self._servers:
             if server.transport is not None:
-                _abort(server)
+                hang_up(server)
         for _ in range(3):  # the loop closes what was aborted before it comes back here: TLS, then what is below it
             await asyncio.sleep(0)
         tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
@@ -235,7 +235,7 @@ class _Server(SMTP):
             await super().smtp_DATA(arg)
 
 
-def _abort(server: SMTP) -> None:
+def hang_up(server: SMTP) -> None:
     """Hangs up without a word."""
     assert isinstance(server.transport, asyncio.WriteTransport)
     server.transport.abort()

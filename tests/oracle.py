@@ -3,8 +3,11 @@
 import math
 from collections import defaultdict, deque
 from collections.abc import Iterable
+from contextlib import suppress
+from functools import cache
 from typing import Any, cast
 
+from processor.avro import UndecodableRecord
 from processor.kafka.clients import ClientSettings
 from processor.kafka.journal import COMMIT
 from processor.kafka.policy_log import version_at
@@ -29,7 +32,7 @@ def verdict_of(record: dict[str, Any]) -> MessageVerdict:
 
 
 def expected_decisions(bootstrap: str, topics: TopicNames, policies: PolicySet) -> Decisions:
-    """The decisions on a topic of good records, each by its event's id; `policies` are those that have no number.
+    """The decisions on a topic, each by its event's id; `policies` are those that have no number. What cannot be read is no record.
 
     Before which verdict a command, a version of the policies or a clock applied is the worker's choice: the journal says it.
     """
@@ -39,6 +42,7 @@ def expected_decisions(bootstrap: str, topics: TopicNames, policies: PolicySet) 
     inputs = _inputs(settings, topics, serde)
     commands = _commands(settings, topics, serde)
     decisions: Decisions = {}
+    version_of = cache(lambda version: version_at(settings, topics.policies, serde, "default", version))
 
     def publish(events: Iterable[Published]) -> None:
         for event in events:
@@ -51,11 +55,7 @@ def expected_decisions(bootstrap: str, topics: TopicNames, policies: PolicySet) 
             each = inputs[partition].popleft()
             if each["kind"] == "POLICY":
                 version = each["policy_version"]
-                reference.policies = (
-                    version_at(settings, topics.policies, serde, "default", version)
-                    if version.isdecimal()
-                    else policies
-                )
+                reference.policies = version_of(version) if version.isdecimal() else policies
             elif each["kind"] == "CLOCK":
                 position = Position(topics.verdicts, partition, each["before_offset"])
                 publish(reference.expire(each["clock"], position))
@@ -68,8 +68,8 @@ def expected_decisions(bootstrap: str, topics: TopicNames, policies: PolicySet) 
     for message in read_to_end(settings, topics.verdicts, partitions, {}):
         partition, offset = place(message)
         apply_inputs(partition, offset)
-        _, record = serde.decode(message.value())
-        publish(references[partition].take(offset, verdict_of(record)))
+        with suppress(UndecodableRecord):
+            publish(references[partition].take(offset, verdict_of(serde.decode(message.value())[1])))
     for partition in partitions:
         apply_inputs(partition, math.inf)
     assert not commands, f"commands that nobody took up: {commands}"
