@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from decimal import Decimal, InvalidOperation
+from decimal import ROUND_CEILING, Decimal, InvalidOperation
 
 from processor.policies.limits import LIMITS
 from processor.policies.policy import DEFAULT_POLICY_NAME, Policy, PolicySet
@@ -11,6 +11,7 @@ from processor.policies.problems import shown
 VALUES_MAX = 100
 """Each value is an engine of its own with counters of its own."""
 _LIMITS = {limit.name: limit for limit in LIMITS}
+_TOO_MANY = f"more than {VALUES_MAX} values at once: take larger steps"
 _FORM = "[POLICY/]LIMIT=VALUES, with values such as 5..50:5 or 5,10,20"
 
 
@@ -62,7 +63,7 @@ def parse(text: str) -> Sweep:
     if not equals or (slash and not policy):
         raise SweepError(f"expected {_FORM}")
     if limit not in _LIMITS:
-        raise SweepError(f"{shown(limit)} is no limit; the limits are: {', '.join(_LIMITS)}")
+        raise SweepError(f"{shown(limit) or 'nothing'} is no limit; the limits are: {', '.join(_LIMITS)}")
     return Sweep(policy or DEFAULT_POLICY_NAME, limit, _values(values, percent=_LIMITS[limit].percent))
 
 
@@ -71,7 +72,7 @@ def _values(text: str, *, percent: bool) -> tuple[float, ...]:
     for part in text.split(","):
         values.update(_range(part))
         if len(values) > VALUES_MAX:
-            raise _too_many()
+            raise SweepError(_TOO_MANY)
     highest = 100 if percent else None
     for value in values:
         if value < 0 or (highest is not None and value > highest):
@@ -88,10 +89,13 @@ def _range(text: str) -> Sequence[Decimal]:
             raise SweepError(f"{shown(text)}: a step goes with a range; expected {_FORM}")
         return [_number(first_text)]
     first, last, step = _number(first_text), _number(last_text), _number(step_text) if colon else Decimal(1)
-    if step <= 0 or last < first:
-        raise SweepError(f"{shown(text)}: expected the lower value first, and a step above 0")
+    if last < first:
+        raise SweepError(f"{shown(text)}: expected the lower value first")
+    if step <= 0:
+        raise SweepError(f"{shown(text)}: expected a step above 0")
     if (last - first) / step >= VALUES_MAX:
-        raise _too_many()
+        larger = ((last - first) / (VALUES_MAX - 1)).to_integral_value(ROUND_CEILING)
+        raise SweepError(f"{_TOO_MANY}, such as {first_text.strip()}..{last_text.strip()}:{larger}")
     return [first + number * step for number in range(int((last - first) / step) + 1)]
 
 
@@ -99,11 +103,7 @@ def _number(text: str) -> Decimal:
     try:
         number = Decimal(text.strip())
     except InvalidOperation:
-        raise SweepError(f"{shown(text)} is no number; expected {_FORM}") from None
+        raise SweepError(f"{shown(text) or 'nothing'} is no number; expected {_FORM}") from None
     if not number.is_finite() or abs(number) > 10**15:
         raise SweepError(f"{shown(text)} cannot be a limit")
     return number
-
-
-def _too_many() -> SweepError:
-    return SweepError(f"more than {VALUES_MAX} values at once: take larger steps")

@@ -358,7 +358,8 @@ def test_files_that_cannot_be_written_are_told_before_the_run_begins(tmp_path: P
     for page_at, tables_at, told in (
         (tmp_path, None, "that is a folder"),
         (tmp_path / "none" / "audit.html", None, "there is no folder"),
-        (None, tmp_path / "file", "cannot write there"),
+        (None, tmp_path / "file", "that is a file"),
+        (None, tmp_path / "file" / "below", "cannot write there"),
     ):
         with pytest.raises(CommandFailed, match=told):
             prepare_files(page_at, tables_at)

@@ -108,6 +108,14 @@ def test_a_sweep_that_means_nothing_is_refused(text: str, told: str) -> None:
         parse(text)
 
 
+@given(st.integers(0, 10**6), st.integers(VALUES_MAX, 10**12))
+def test_the_larger_steps_that_are_told_are_large_enough(first: int, length: int) -> None:
+    with pytest.raises(SweepError) as refused:
+        parse(f"recipients_per_day={first}..{first + length}")
+    told = str(refused.value).rpartition("such as ")[2]
+    assert VALUES_MAX // 2 < len(parse(f"recipients_per_day={told}").values) <= VALUES_MAX
+
+
 def test_a_sweep_of_a_policy_that_is_not_there_names_those_that_are() -> None:
     with pytest.raises(SweepError, match="no policy guests; there are: staff, default"):
         parse("guests/spam_messages_per_day=1").tried_on(PolicySet((Policy("staff"), Policy())))
