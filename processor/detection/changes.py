@@ -14,6 +14,7 @@ from processor.detection.counting import relink
 from processor.detection.engine import Engine
 from processor.detection.layout import GRANULE, Table
 from processor.detection.senders import enter_sender, forget_name, name_hash, store_name
+from processor.detection.soundness import Unsound, check_cells, check_kept, check_owners, check_senders, check_whole
 from processor.detection.windows import DAY_PANES, pane_of
 from processor.restrictions.events import SenderBlocked
 from processor.types import Bytes, Flags, Int64s
@@ -177,8 +178,9 @@ def _size(block: SenderBlocked) -> int:
 
 
 def apply(engine: Engine, chunk: Chunk) -> None:
-    """Put values in place. Nothing else may be done with the engine until `rebuild`."""
+    """Put values in place. Nothing else may be done with the engine until `rebuild`. Raises Unsound, and nothing is changed then."""
     table, state = engine.table, engine.table.state[0]
+    check(chunk)
     if isinstance(chunk, CellValues):
         table.cells["sender"][chunk.slots] = chunk.senders
         table.cells["pane"][chunk.slots] = chunk.panes
@@ -208,9 +210,30 @@ def apply(engine: Engine, chunk: Chunk) -> None:
             engine.releases[kept.sender] = kept.counts_from_offset
 
 
+def check(chunk: Chunk) -> None:
+    """Raises Unsound unless an engine can have written this."""
+    if isinstance(chunk, CellValues):
+        check_cells(chunk.slots, chunk.senders, chunk.panes, chunk.counts)
+        return
+    check_senders(
+        chunk.numbers, chunk.name_lengths, chunk.names, chunk.counts_from_ms, chunk.alerted_days, chunk.alerted
+    )
+    if chunk.kept:
+        ends = np.cumsum(chunk.name_lengths).tolist()
+        named = {
+            number: chunk.names[end - length : end].decode()
+            for number, length, end in zip(chunk.numbers.tolist(), chunk.name_lengths.tolist(), ends, strict=True)
+            if length
+        }
+        for kept in chunk.kept:
+            blocked = None if kept.restriction is None else kept.restriction.sender
+            check_kept(kept.sender, named, blocked, (*kept.blocks, *kept.unblocks), kept.counts_from_offset)
+
+
 def rebuild(engine: Engine, stream_time_ms: int, brake: Mapping[int, int]) -> None:
-    """Make the engine whole again from the values in place: links, totals, free lists, expiries."""
+    """Make the engine whole again from the values in place: links, totals, free lists, expiries. Raises Unsound; it cannot be used then."""
     table, state = engine.table, engine.table.state[0]
+    check_whole(stream_time_ms, brake)
     engine.brake = dict(brake)
     state.stream_time_ms = stream_time_ms
     state.pane = pane = max(0, pane_of(stream_time_ms))  # below 0: no verdict yet, but perhaps blocks by hand
@@ -219,6 +242,7 @@ def rebuild(engine: Engine, stream_time_ms: int, brake: Mapping[int, int]) -> No
     live = (cells["sender"] != 0) & (cells["pane"] > pane - DAY_PANES)
     senders = table.senders[: int(state.sender_top)]
     named = senders["name_length"] != 0
+    check_owners(cells["sender"][live], cells["pane"][live], named, pane)
     senders["kept"] = named & ((senders["counts_from_ms"] != 0) | (senders["alerted"] != 0))
     senders["restricted"] = 0
     senders["as_of"] = pane
@@ -231,11 +255,21 @@ def rebuild(engine: Engine, stream_time_ms: int, brake: Mapping[int, int]) -> No
     _settle_senders(table, has_cells)
     _free_cells(table, slots[~live])
     live_slots = slots[live]
-    relink(table, live_slots[np.argsort(table.cells["pane"][live_slots], kind="stable")])
+    if not relink(table, live_slots[np.argsort(table.cells["pane"][live_slots], kind="stable")]):
+        raise Unsound("two cells of one sender and one pane")
     state.cells = len(live_slots)
     engine.forget(stream_time_ms)
     engine.expect_expiries()
     engine.set_wake()
+
+
+def copy_into(engine: Engine, other: Engine) -> None:
+    """Make `other`, which is new, stand where `engine` stands: as a worker that takes its partition over would."""
+    sweep = Sweep()
+    while not sweep.done:
+        for chunk in sweep.slice(engine, CELLS_A_CHUNK):
+            apply(other, chunk)
+    rebuild(other, engine.stream_time_ms, engine.brake)
 
 
 @compiled

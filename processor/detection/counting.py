@@ -339,19 +339,23 @@ def decide(
 
 
 @compiled
-def relink(table: Table, cells_by_pane: Int64s) -> None:
+def relink(table: Table, cells_by_pane: Int64s) -> bool:
     """Rebuild lists and totals from the senders and cells that a restore has put in place.
 
-    `cells_by_pane`: the live cells, ordered by pane. Senders are findable already.
+    `cells_by_pane`: the live cells, ordered by pane. Senders are findable already. False where a sender has two cells of one pane.
     """
     for i in range(len(cells_by_pane)):
         c = cells_by_pane[i]
         cell = table.cells[c]
         s = np.int64(cell.sender)
-        insert_cell(table, c, s, np.int64(table.senders[s].newest), 0)
+        newest = np.int64(table.senders[s].newest)
+        if newest != 0 and table.cells[newest].pane == cell.pane:
+            return False
+        insert_cell(table, c, s, newest, 0)
         put_on_pane(table, c)
         window = 0 if cell.pane > table.state[0].pane - HOUR_PANES else 4
         while window <= 4:
             for k in range(4):
                 table.totals[s, window + k] += table.counts[c, k]
             window += 4
+    return True

@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
 
 from processor.audit.findings import Event
 from processor.audit.pages import Page, Snapshot
 from processor.audit.replay import GivenCommand
 from processor.avro import UndecodableRecord
-from processor.detection.changes import SenderValues
+from processor.detection.changes import SenderValues, check
+from processor.detection.soundness import check_whole
 from processor.kafka.changelog import CommitMark
 from processor.kafka.clients import ClientSettings, admin, consumer
 from processor.kafka.columns import senders_values
@@ -31,6 +32,7 @@ from processor.kafka.reading import (
     place,
     read_to_end,
 )
+from processor.kafka.rights import lacks
 from processor.kafka.serde import Serde
 from processor.kafka.side_inputs import command_topics
 from processor.kafka.topics import TopicNames
@@ -80,8 +82,8 @@ class Pins:
                 for partition, pair in pairs.items()
             }
             return cls(str(given["group"]), committed, found)
-        except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
-            raise PinsUnusable(f"this is no file of pins of senderwatch: {error!r}") from None
+        except (ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError, RecursionError) as error:
+            raise PinsUnusable(f"this is no file of pins of senderwatch: {repr(error)[:200]}") from None
 
 
 def pin(settings: ClientSettings, topics: TopicNames, group: str) -> Pins:
@@ -110,6 +112,8 @@ def _committed(settings: ClientSettings, topic: str, partitions: list[int], grou
     except KafkaException as error:
         if error.args[0].retriable():
             raise BrokerUnreachable(settings.bootstrap_servers, error.args[0].str()) from None
+        if error.args[0].code() == KafkaError.GROUP_AUTHORIZATION_FAILED:
+            raise ReadingFailed(lacks("Describe", f"group {group}")) from None
         raise ReadingFailed(f"cannot ask for the offsets of group {group}: {error.args[0].str()}") from None
     found = {}
     for each in answer.topic_partitions:
@@ -143,16 +147,40 @@ class AuditSource:
                 try:
                     pages.append(Page.from_record(record))
                 except ValueError as error:
-                    raise ReadingFailed(
-                        f"{self._topics.journal}, partition {partition}, offset {offset}: {error}"
-                    ) from None
+                    raise self._damaged(partition, offset, error) from None
                 continue
             if record["senders"] is not None:
-                chunks.append(senders_values(record["senders"]))
+                chunks.append(self._senders(partition, offset, record["senders"]))
             if record["last"]:
-                snapshots.append(_snapshot(record, chunks))
+                snapshots.append(self._snapshot(partition, offset, record, chunks))
                 chunks = []
         return pages, snapshots
+
+    def _senders(self, partition: int, offset: int, record: dict[str, Any]) -> SenderValues:
+        try:
+            values = senders_values(record)
+            check(values)
+        except ValueError as error:
+            raise self._damaged(partition, offset, error) from None
+        return values
+
+    def _snapshot(self, partition: int, offset: int, record: Mapping[str, Any], chunks: list[SenderValues]) -> Snapshot:
+        brake = {each["pane"]: each["count"] for each in record["brake"]}
+        try:
+            check_whole(record["stream_time"], brake)
+        except ValueError as error:
+            raise self._damaged(partition, offset, error) from None
+        return Snapshot(
+            commit=record["commit"],
+            next_offset=record["next_offset"],
+            stream_time_ms=record["stream_time"],
+            policy_version=record["policy_version"],
+            brake=brake,
+            senders=tuple(chunks),
+        )
+
+    def _damaged(self, partition: int, offset: int, error: ValueError) -> ReadingFailed:
+        return ReadingFailed(f"{self._topics.journal}, partition {partition}, offset {offset}, is damaged: {error}")
 
     def commands(self, partition: int) -> dict[tuple[Role, int], GivenCommand]:
         """The commands that can be read, by role and offset."""
@@ -230,14 +258,3 @@ class AuditSource:
                     f"{topic}, partition {partition}, offset {offset} cannot be read: {error}"
                 ) from None
             yield offset, name, record
-
-
-def _snapshot(record: Mapping[str, Any], chunks: list[SenderValues]) -> Snapshot:
-    return Snapshot(
-        commit=record["commit"],
-        next_offset=record["next_offset"],
-        stream_time_ms=record["stream_time"],
-        policy_version=record["policy_version"],
-        brake={each["pane"]: each["count"] for each in record["brake"]},
-        senders=tuple(chunks),
-    )

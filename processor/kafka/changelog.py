@@ -11,6 +11,7 @@ from confluent_kafka import TopicPartition
 from processor import avro
 from processor.detection.changes import CellValues, Chunk, SenderValues, apply, rebuild
 from processor.detection.engine import Engine
+from processor.detection.soundness import Unsound
 from processor.kafka.clients import ClientSettings
 from processor.kafka.columns import brake_record, packed, senders_record, senders_values, unpacked
 from processor.kafka.group import Committed
@@ -19,6 +20,7 @@ from processor.kafka.serde import Serde
 from processor.restrictions.life import Role
 
 FORMAT = 1
+_METADATA_TOLD = 200
 RECORD = "ChangelogEntry"
 
 _WAY_OUT = (
@@ -52,10 +54,13 @@ class CommitMark:
             return None
         try:
             mark = json.loads(metadata)
-            return cls(int(mark["changelog_start"]), int(mark["commit"]))
-        except (ValueError, KeyError, TypeError) as error:
+            start, commit = mark["changelog_start"], mark["commit"]
+            if type(start) is not int or type(commit) is not int or min(start, commit) < 0:
+                raise ValueError("not two numbers of 0 or more")
+            return cls(start, commit)
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise RestoreFailed(
-                f"the committed offset carries {metadata!r}, which no senderwatch wrote: is the group another program's? "
+                f"the committed offset carries {metadata[:_METADATA_TOLD]!r}, which no senderwatch wrote: is the group another program's? "
                 "Set detector.group to one of its own"
             ) from error
 
@@ -118,7 +123,7 @@ def _section(chunk: Chunk) -> dict[str, Any]:
 
 
 def chunks_of(record: dict[str, Any]) -> Iterable[Chunk]:
-    """The values that an entry holds."""
+    """The values that an entry holds. Raises ValueError for columns that cannot be."""
     if record["senders"] is not None:
         yield senders_values(record["senders"])
     if (cells := record["cells"]) is not None:
@@ -189,11 +194,14 @@ class _Log:
         self._pending.append(record)
         if record["head"] is None:
             return False
-        for each in self._pending:
-            for chunk in chunks_of(each):
-                apply(self._engine, chunk)
+        try:
+            for each in self._pending:
+                for chunk in chunks_of(each):
+                    apply(self._engine, chunk)
+            self._head = _head(record)
+        except ValueError as error:
+            raise self._damaged(f"the commit that ends at offset {offset} cannot be: {error}") from error
         self._pending.clear()
-        self._head = _head(record)
         return True
 
     def restored(self) -> Restored:
@@ -206,8 +214,14 @@ class _Log:
                 f"was lost or made anew. {self._way_out}"
             )
         if head is not None:
-            rebuild(self._engine, head.stream_time_ms, head.brake)
+            try:
+                rebuild(self._engine, head.stream_time_ms, head.brake)
+            except Unsound as error:
+                raise self._damaged(f"what it says up to commit {head.commit} cannot be: {error}") from error
         return Restored(head, self._start, self._bytes)
+
+    def _damaged(self, what: str) -> RestoreFailed:
+        return RestoreFailed(f"{self._where}, is damaged: {what}. {self._way_out}")
 
     def _entry(self, offset: int, value: bytes | None) -> dict[str, Any]:
         try:
@@ -226,7 +240,10 @@ class _Log:
 
 
 def _head(record: dict[str, Any]) -> Head:
+    """Where a partition stands after the commit that this record ends. Raises ValueError for a place that is none."""
     head = record["head"]
+    if record["commit"] < 1 or min(head["next_verdict"], head["next_command"], head["next_support_command"]) < 0:
+        raise ValueError("its head names a place before the beginning")
     return Head(
         commit=record["commit"],
         next_verdict=head["next_verdict"],

@@ -26,7 +26,9 @@ def packed(values: Int64s) -> dict[str, Any]:
 
 
 def unpacked(column: dict[str, Any]) -> Int64s:
-    """The integers of a column."""
+    """The integers of a column. Raises ValueError for one that cannot be."""
+    if column["width"] not in {1, 2, 4, 8}:
+        raise ValueError(f"a column of {column['width']} bytes a value")
     values = np.frombuffer(column["values"], f"<u{column['width']}").astype(np.uint64)
     return values.astype(np.int64) + np.int64(column["base"])
 
@@ -61,7 +63,7 @@ def senders_record(chunk: SenderValues) -> dict[str, Any]:
 
 
 def senders_values(record: dict[str, Any]) -> SenderValues:
-    """The way back from `senders_record`."""
+    """The way back from `senders_record`. Raises ValueError for what is no such record."""
     return SenderValues(
         numbers=unpacked(record["numbers"]),
         name_lengths=unpacked(record["name_lengths"]),
@@ -72,9 +74,7 @@ def senders_values(record: dict[str, Any]) -> SenderValues:
         kept=tuple(
             Kept(
                 sender=kept["sender"],
-                restriction=None
-                if kept["restriction"] is None
-                else SenderBlocked.from_record(_PLAIN.decode(kept["restriction"])[1]),
+                restriction=None if kept["restriction"] is None else _block(kept["restriction"]),
                 blocks=tuple(kept["blocks"]),
                 unblocks=tuple(kept["unblocks"]),
                 counts_from_offset=kept["counts_from_offset"],
@@ -82,3 +82,13 @@ def senders_values(record: dict[str, Any]) -> SenderValues:
             for kept in record["kept"]
         ),
     )
+
+
+def _block(value: bytes) -> SenderBlocked:
+    name, record = _PLAIN.decode(value)
+    if name != _BLOCKED:
+        raise ValueError(f"a {name} as the block in force")
+    try:
+        return SenderBlocked.from_record(record)
+    except TypeError as error:  # a limit without its counters
+        raise ValueError(f"a block that cannot be: {error}") from error

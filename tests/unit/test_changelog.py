@@ -58,7 +58,19 @@ def test_a_mark_survives_as_metadata(start: int, commit: int) -> None:
     assert CommitMark.from_metadata(CommitMark(start, commit).to_metadata()) == CommitMark(start, commit)
 
 
-@pytest.mark.parametrize("metadata", ["hello", "{}", '{"changelog_start": "x", "commit": 1}', "[1, 2]"])
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        "hello",
+        "{}",
+        '{"changelog_start": "x", "commit": 1}',
+        '{"changelog_start": 1, "commit": Infinity}',
+        '{"changelog_start": -1, "commit": 1}',
+        '{"changelog_start": 1.5, "commit": true}',
+        "[1, 2]",
+        "[" * 4000,
+    ],
+)
 def test_metadata_of_another_program_is_refused_with_the_setting_to_change(metadata: str) -> None:
     with pytest.raises(RestoreFailed, match=r"detector\.group"):
         CommitMark.from_metadata(metadata)
