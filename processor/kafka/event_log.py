@@ -58,8 +58,12 @@ class LoggedEvent:
 
     @property
     def event(self) -> Published | None:
-        """The event as a value; None for a kind that this version does not know."""
-        return _EVENTS[self.name].from_record(self.record) if self.name in _EVENTS else None
+        """The event as a value; None for a kind that this version does not know, and for one that no version can have written."""
+        try:
+            return _EVENTS[self.name].from_record(self.record) if self.name in _EVENTS else None
+        except (TypeError, ValueError) as problem:  # such as a limit without its counters
+            _log.warning("an event that cannot be", partition=self.partition, offset=self.offset, reason=str(problem))
+            return None
 
     def as_cloudevent(self) -> dict[str, Any]:
         """The event in CloudEvents' JSON format, with partition and offset as extensions and its times as RFC 3339."""
@@ -70,10 +74,17 @@ class LoggedEvent:
             "offset": self.offset,
             "datacontenttype": "application/json",
             "data": {
-                name: rfc3339(value) if name in times and value is not None else value
+                name: _told_time(value) if name in times and value is not None else value
                 for name, value in self.record.items()
             },
         }
+
+
+def _told_time(time_ms: int) -> str | int:
+    try:
+        return rfc3339(time_ms)
+    except OverflowError:
+        return time_ms
 
 
 @dataclass(frozen=True, slots=True)

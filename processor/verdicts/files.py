@@ -4,6 +4,7 @@ import gzip
 import io
 import os
 import sys
+import zlib
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -103,7 +104,7 @@ def guessed_form(path: Path) -> Form:
         try:
             with gzip.open(path) as stream:
                 start = stream.read(4)
-        except (OSError, EOFError):
+        except (OSError, EOFError, zlib.error):
             return Form.JSONL  # whose reader says what is wrong with it
     return Form.AVRO if start == _AVRO else Form.JSONL
 

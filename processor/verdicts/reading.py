@@ -49,8 +49,14 @@ class BadField(ValueError):
 
 def found(value: object) -> str:
     """What stood in a field, as the detail of a refusal: short, and safe to print."""
-    text = repr(value)
-    return "found " + (text if len(text) <= 60 else text[:57] + "...")
+    try:
+        return "found " + _short(repr(value))
+    except RecursionError:  # it was read a few calls nearer to the end of the stack
+        return "found what is nested too deeply"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 60 else text[:57] + "..."
 
 
 _SYMBOLS = {verdict.name: verdict for verdict in Verdict}
@@ -72,7 +78,7 @@ def verdict_of(record: Mapping[str, object]) -> MessageVerdict | Refused:
     """
     try:
         if not record.keys() <= FIELDS:
-            raise BadField(min(record.keys() - FIELDS), "is not a field of a message verdict")
+            raise BadField(_short(min(record.keys() - FIELDS)) or '""', "is not a field of a message verdict")
         if not record.keys() >= _REQUIRED:
             raise BadField(min(_REQUIRED - record.keys()), "is missing")
         symbol = text(record, "verdict")

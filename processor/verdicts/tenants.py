@@ -11,9 +11,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
+from ruamel.yaml.events import CollectionEndEvent, CollectionStartEvent
+
+from processor.verdicts.reading import found
 
 EVERYONE_ELSE = "*"
+_EXPECTED = "expected lines of `domain: tenant`, such as `example.org: example`"
+_SAID_MAX, _DEPTH_MAX = 500, 4
 
 
 class TenantsFileError(ValueError):
@@ -76,14 +80,28 @@ def load_tenants(path: Path) -> Tenants:
     """Read a YAML or TOML (by its name) file of `domain: tenant`; raises TenantsFileError."""
     try:
         content = path.read_text(encoding="utf-8")
-        loaded: object = tomllib.loads(content) if path.suffix == ".toml" else YAML(typ="safe").load(content)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, YAMLError) as error:
-        raise TenantsFileError(f"{path}: {error}") from None
+        loaded: object = tomllib.loads(content) if path.suffix == ".toml" else _yaml(content)
+    except Exception as error:  # noqa: BLE001 - ruamel lets some slip that are not its own, such as OverflowError
+        said = str(error) or type(error).__name__
+        raise TenantsFileError(f"{path}: {said if len(said) < _SAID_MAX else said[:_SAID_MAX] + '...'}") from None
     if not isinstance(loaded, dict) or not loaded:
-        raise TenantsFileError(f"{path}: expected lines of `domain: tenant`, such as `example.org: example`")
+        raise TenantsFileError(f"{path}: {_EXPECTED}")
     for domain, tenant in loaded.items():
+        key = found(domain).removeprefix("found ")
         if isinstance(tenant, dict):
-            raise TenantsFileError(f'{path}: {domain}: in TOML a domain needs quotes: "{domain}.…" = "tenant"')
+            raise TenantsFileError(f'{path}: {key}: in TOML a domain needs quotes: "….…" = "tenant"')
         if not isinstance(domain, str) or not domain or not isinstance(tenant, str) or not tenant:
-            raise TenantsFileError(f"{path}: {domain}: a domain and its tenant must both be text that is not empty")
+            raise TenantsFileError(f"{path}: {key}: a domain and its tenant must both be text that is not empty")
     return Tenants(loaded)
+
+
+def _yaml(content: str) -> object:
+    """What the text says, if it is as flat as a map is. Without anchors: an alias can make a few lines mean gigabytes."""
+    depth = 0
+    for event in YAML(typ="safe", pure=True).parse(content):
+        if getattr(event, "anchor", None) is not None:
+            raise TenantsFileError("anchors and aliases are not taken: write each tenant where it belongs")
+        depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
+        if depth > _DEPTH_MAX:
+            raise TenantsFileError(f"nested too deeply: {_EXPECTED}")
+    return YAML(typ="safe", pure=True).load(content)

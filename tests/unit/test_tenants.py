@@ -95,3 +95,22 @@ def test_a_map_that_cannot_be_used_is_explained(tmp_path: Path, name: str, conte
 def test_a_missing_map_is_explained(tmp_path: Path) -> None:
     with pytest.raises(TenantsFileError, match="No such file"):
         load_tenants(tmp_path / "absent.yaml")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("a: 1e999999999999999999999\n9: b\n", "must both be text"),
+        ("a.test: !!int 'x'\n", "x"),
+        ('a.test: "\\U99999999"\n', "too large"),
+        ("a: &a [x]\n? [*a, *a]\n: b\n", "anchors and aliases"),
+        ("[" * 100_000, "nested too deeply"),
+        ("? [" + "x, " * 9000 + "x]\n: b\n", "must both be text"),
+    ],
+)
+def test_a_map_that_no_one_would_write_is_refused_in_short(tmp_path: Path, content: str, said: str) -> None:
+    path = tmp_path / "t.yaml"
+    path.write_text(content)
+    with pytest.raises(TenantsFileError, match=said) as raised:
+        load_tenants(path)
+    assert len(str(raised.value)) < 1000

@@ -1,7 +1,9 @@
 """Verdicts as JSON Lines and in Avro container files: what is written comes back, what is wrong is named."""
 
+import gzip
 import io
 import json
+from pathlib import Path
 from typing import Any
 
 import fastavro
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 from processor import avro
 from processor.verdicts import avro_file, jsonl
 from processor.verdicts.event import INT_MAX, OCCURRED_AT_MAX_MS, MessageVerdict, Verdict
+from processor.verdicts.files import Form, VerdictFile, guessed_form
 from processor.verdicts.reading import FIELDS, Refused
 
 SCHEMA: dict[str, Any] = json.loads(avro.raw_schema("MessageVerdict"))
@@ -233,3 +236,21 @@ def test_reading_from_a_later_record_gives_the_rest(first: int, sync_interval: i
     whole = _read(content)
     content.seek(0)
     assert _read(content, first) == whole[first - 1 :]
+
+
+@pytest.mark.parametrize(("key", "field"), [("", '""'), ("x" * 100_000, "x" * 57 + "...")])
+def test_a_key_that_is_no_field_is_named_in_short(key: str, field: str) -> None:
+    refused = _parsed(**{key: 1})
+    assert isinstance(refused, Refused)
+    assert refused.field == field
+
+
+def test_a_damaged_gzip_file_is_taken_for_lines_whose_reader_says_what_is_wrong(tmp_path: Path) -> None:
+    path = tmp_path / "verdicts.gz"
+    content = bytearray(gzip.compress(b"Obj\x01" * 40, mtime=0))
+    content[10:14] = b"\xab\xff\xff\x07"
+    path.write_bytes(content)
+    assert guessed_form(path) is Form.JSONL
+    assert [str(each.entry)[:20] for each in VerdictFile(path, Form.JSONL).entries(lambda: 0) if each is not None] == [
+        "file: is damaged fro"
+    ]
