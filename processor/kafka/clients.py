@@ -7,14 +7,15 @@ import logging
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, cast
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient
 
 from processor.clock import MACHINE, Clock
 from processor.kafka.client_log import Thinned
-from processor.kafka.errors import BrokerUnreachable, RejectedProperty
+from processor.kafka.diagnosis import explained
+from processor.kafka.errors import BrokerRefused, BrokerUnreachable, RejectedProperty
 
 Client = TypeVar("Client", Consumer, Producer, AdminClient)
 
@@ -23,6 +24,10 @@ _log.addFilter(Thinned())
 
 READER_GROUP = "senderwatch-reader-"
 """What the group of a reader that is no member of any begins with."""
+_SLICE_S = 0.5
+_REFUSED = (KafkaError._AUTHENTICATION, KafkaError._SSL)
+_REFUSED_S = 1.0
+"""For another of several servers to answer, where one refuses the login or has a wrong certificate."""
 TRANSACTION_TIMEOUT_MS = 10_000
 """How long readers may have to wait for what a dead worker left open; the broker looks every 10 s."""
 POLICY_MAX_BYTES = 16 * 1024 * 1024
@@ -153,19 +158,37 @@ def admin(settings: ClientSettings) -> AdminClient:
 
 def check_reachable(settings: ClientSettings, timeout_s: float = 6.0) -> None:
     """Return when a broker answers; else raise BrokerUnreachable, with what the client says of the reason."""
-    reasons: list[str] = []
-    properties = {**_base(settings), **_checked(settings), "error_cb": lambda error: reasons.append(error.str())}
+    heard: list[KafkaError] = []
+    properties = {**_base(settings), **_checked(settings), "error_cb": heard.append}
     client = _made(settings.makers.admin, properties, logger=_silent())
-    try:
-        client.list_topics(timeout=timeout_s)
-    except KafkaException as error:
-        client.poll(0.1)  # runs the callback for what went wrong while we waited
-        raise BrokerUnreachable(settings.bootstrap_servers, _first_specific(reasons, error.args[0])) from None
+    last = _asked(client, heard, settings.clock, timeout_s)
+    if last is None:
+        return
+    specific = [error for error in heard if "brokers are down" not in error.str()]
+    found = (specific or heard or [last])[0]
+    servers = settings.bootstrap_servers
+    why = None if found.code() == KafkaError._AUTHENTICATION else explained(servers, settings.properties)
+    if why is not None or found.code() in _REFUSED:
+        raise BrokerRefused(servers, why or found.str())
+    raise BrokerUnreachable(servers, found.str())
 
 
-def _first_specific(reasons: list[str], last: KafkaError) -> str:
-    specific = [reason for reason in reasons if "brokers are down" not in reason]
-    return (specific or reasons or [last.str()])[0]
+def _asked(client: AdminClient, heard: list[KafkaError], clock: Clock, timeout_s: float) -> KafkaError | None:
+    """Nothing if a broker answers in time, else the client's last word. TLS or a login that fails gets no better by waiting."""
+    began_s = clock.monotonic()
+    while True:
+        asked_s = clock.monotonic()
+        try:
+            client.list_topics(timeout=min(_SLICE_S, timeout_s))
+        except KafkaException as error:
+            client.poll(0.1)  # runs the callback for what went wrong while we waited
+            waited_s = clock.monotonic() - began_s
+            has_given_up = clock.monotonic() - asked_s < _SLICE_S  # before its time
+            is_refused = waited_s > _REFUSED_S and any(each.code() in _REFUSED for each in heard)
+            if has_given_up or is_refused or waited_s > timeout_s:
+                return cast("KafkaError", error.args[0])
+        else:
+            return None
 
 
 def _base(settings: ClientSettings) -> dict[str, Any]:

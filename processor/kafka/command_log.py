@@ -16,6 +16,7 @@ from confluent_kafka import KafkaError, KafkaException, Message, TopicPartition
 from processor.kafka.clients import ClientSettings, consumer, producer
 from processor.kafka.event_log import LoggedEvent, decoded
 from processor.kafka.reading import high_watermarks, partitions_of_each, raise_unless_end
+from processor.kafka.rights import lacks
 from processor.kafka.serde import Serde
 from processor.restrictions.commands import RECORD, Command
 
@@ -102,7 +103,7 @@ class CommandLog:
         def reported(command: Command) -> Callable[[KafkaError | None, Message], None]:
             def report(error: KafkaError | None, _: Message) -> None:
                 if error is not None:
-                    unsent.append(Unsent(command, error.str(), is_certain=error.code() in _NOT_WRITTEN))
+                    unsent.append(Unsent(command, self._told(error), is_certain=error.code() in _NOT_WRITTEN))
 
             return report
 
@@ -118,6 +119,10 @@ class CommandLog:
         client.purge()
         client.flush(_SLICE_S)
         return unsent
+
+    def _told(self, error: KafkaError) -> str:
+        is_refused = error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED
+        return lacks("Write", f"topic {self.topic}") if is_refused else error.str()
 
     def outcomes(self, command_ids: Collection[str], patience_s: float) -> Iterator[LoggedEvent]:
         """The outcome of each command as it comes: SenderUnblocked, SenderBlocked or CommandRefused.

@@ -8,6 +8,17 @@ class BrokerUnreachable(Exception):
         super().__init__(f"no broker answers at {bootstrap_servers} (setting kafka.bootstrap_servers): {reason}")
 
 
+class BrokerRefused(BrokerUnreachable):
+    """A broker answers, but TLS or the login fails. The text names the settings to look at and the reason."""
+
+    def __init__(self, bootstrap_servers: str, reason: str) -> None:
+        Exception.__init__(
+            self,
+            f"the broker at {bootstrap_servers} cannot be talked to: {reason} (settings kafka.properties and kafka.property_files: "
+            "security.protocol, ssl.*, sasl.*)",
+        )
+
+
 class RejectedProperty(Exception):
     """The client refuses one of its properties. The text is the client's own, which names the property."""
 

@@ -25,9 +25,10 @@ from typing import Self
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
-from processor.kafka.clients import ClientSettings, consumer, transactional_producer
+from processor.kafka.clients import ClientSettings, admin, consumer, transactional_producer
 from processor.kafka.errors import BrokerUnreachable
 from processor.kafka.reading import ReadingFailed, UnknownTopic, high_watermarks, last_stable_offsets, partitions_of
+from processor.kafka.rights import lacks, unwritable
 
 _ATTEMPT_S = 15.0
 """Longest wait for one answer, over the transaction timeout, so that the broker has given up before we do."""
@@ -136,6 +137,8 @@ class Feeder:
             self._replace_producer(deadline, unclear)
             if unclear is not None and self._is_committed(unclear, deadline):
                 return
+            if self._may_not_write(problem):
+                raise FeedRefused(lacks("Write", f"topic {self.topic}"))
             if problem.code() in _PERMANENT:
                 raise FeedRefused(f"{problem.str()} (topic {self.topic})")
             if self._is_over(deadline):
@@ -197,6 +200,8 @@ class Feeder:
                 self._in_slices(producer.init_transactions, deadline - time.monotonic())
             except KafkaException as error:
                 problem: KafkaError = error.args[0]
+                if problem.code() == KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED:
+                    raise FeedRefused(lacks("Write", f"transactional id {self.transactional_id}")) from None
                 if problem.code() in _PERMANENT:
                     raise FeedRefused(f"{problem.str()} (transactional.id {self.transactional_id})") from None
                 if self._is_over(deadline):
@@ -204,6 +209,11 @@ class Feeder:
                 time.sleep(_PAUSE_S)
             else:
                 return producer
+
+    def _may_not_write(self, problem: KafkaError) -> bool:
+        if problem.code() == KafkaError._PURGE_QUEUE:  # of a record that it threw away the client does not say why
+            return bool(unwritable(admin(self._settings), [self.topic]))
+        return bool(problem.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED)
 
     def _is_committed(self, unclear: Unclear, deadline: float) -> bool:
         """Step 2 of the module's text; raises BrokerLost after the deadline, FeedRefused when retention took the record."""
@@ -239,6 +249,10 @@ class Feeder:
             return message.offset() == unclear.offset and zlib.crc32(message.value() or b"") == unclear.checksum
         if problem.code() == KafkaError._PARTITION_EOF:
             return False
+        if problem.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+            # A feeder needs to read for this alone, so it may well lack the right; somebody who has it can settle the doubt.
+            reason = f"to know what became of the last records, {lacks('Read', f'topic {self.topic}')}"
+            raise BrokerLost(reason, unclear)
         if problem.code() == KafkaError._AUTO_OFFSET_RESET:
             raise FeedRefused(
                 f"retention has removed offset {unclear.offset} of {self.topic}, partition {unclear.partition}: whether the "

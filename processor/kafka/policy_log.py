@@ -15,6 +15,7 @@ from confluent_kafka import KafkaError, KafkaException, Message
 from processor.avro import UndecodableRecord
 from processor.kafka.clients import POLICY_MAX_BYTES, ClientSettings, producer
 from processor.kafka.reading import first_offsets, high_watermarks, partitions_of, place, read_to_end
+from processor.kafka.rights import lacks
 from processor.kafka.serde import Serde
 from processor.policies.content import from_content, to_content
 from processor.policies.policy import PolicySet
@@ -205,7 +206,7 @@ def _told(error: KafkaError, topic: str) -> str:
             f"max.message.bytes ({error.str()})"
         )
     if error.code() in (KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED):
-        return f"not published: the principal may not write to {topic}: {error.str()}"
+        return f"not published: {lacks('Write', f'topic {topic}')}"
     if error.code() in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_PARTITION, KafkaError._UNKNOWN_TOPIC):
         return f"not published: {error.str()}"
     return _UNKNOWN.format(error.str())

@@ -19,6 +19,7 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 from processor.clock import Clock
 from processor.kafka.clients import READER_GROUP, ClientSettings, admin, consumer
 from processor.kafka.errors import BrokerUnreachable
+from processor.kafka.rights import is_hidden, lacks
 
 _log = structlog.get_logger(__name__)
 
@@ -55,6 +56,13 @@ class UnknownTopic(ReadingFailed):
         )
 
 
+class TopicHidden(UnknownTopic):
+    """The login has no right on the topic, not even to know whether it exists."""
+
+    def __init__(self, topic: str) -> None:
+        ReadingFailed.__init__(self, f"{lacks('Describe', f'topic {topic}')}; it comes with Read and with Write")
+
+
 class RecordsGone(ReadingFailed):
     """Retention has removed the record at which reading should start, or a later one before it was read."""
 
@@ -76,14 +84,15 @@ def partitions_of(settings: ClientSettings, topic: str) -> list[int]:
 def partitions_of_each(settings: ClientSettings, wanted: Iterable[str]) -> dict[str, list[int]]:
     """The partitions of some topics, by topic, in order; one question for all. Raises BrokerUnreachable, UnknownTopic."""
     try:
+        client = admin(settings)
         # All topics are asked for: asking for one by name would make it where the brokers are set so.
-        topics = admin(settings).list_topics(timeout=_ASK_TIMEOUT_S).topics
+        topics = client.list_topics(timeout=_ASK_TIMEOUT_S).topics
     except KafkaException as error:
         raise BrokerUnreachable(settings.bootstrap_servers, error.args[0].str()) from None
     partitions = {}
     for topic in wanted:
         if topic not in topics:
-            raise UnknownTopic(topic)
+            raise TopicHidden(topic) if is_hidden(client, topic) else UnknownTopic(topic)
         partitions[topic] = sorted(topics[topic].partitions)
     return partitions
 
@@ -289,11 +298,10 @@ def raise_unless_end(message: Message) -> None:
         raise RecordsGone(topic, partition, error.str())
     if error.code() in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_PARTITION):
         raise UnknownTopic(topic)
+    if error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+        raise ReadingFailed(lacks("Read", f"topic {topic}"))
     if error.code() == KafkaError.GROUP_AUTHORIZATION_FAILED:
-        raise ReadingFailed(
-            "the principal may not read as the consumer group that it uses: it needs Read on its worker's group, and on groups "
-            f"that begin with {READER_GROUP} (docs/operations.md, rights): {error.str()}"
-        )
+        raise ReadingFailed(lacks("Read", f"its group: its worker's, or what begins with {READER_GROUP}"))
     raise ReadingFailed(f"cannot read {topic}, partition {partition}: {error.str()}" if topic else error.str())
 
 

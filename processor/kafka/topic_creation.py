@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import (
     AdminClient,
     AlterConfigOpType,
@@ -21,6 +21,7 @@ from confluent_kafka.admin import (
 
 from processor.kafka import clients
 from processor.kafka.clients import ClientSettings
+from processor.kafka.rights import is_hidden, lacks
 from processor.kafka.topics import MESSAGE_MAX_BYTES, TopicDesign, TopicNames, TopicShape, designed_topics
 
 _TIMEOUT_S = 30.0
@@ -113,7 +114,10 @@ def _compare(client: AdminClient, names: TopicNames, shape: TopicShape) -> tuple
     input_max_bytes = int(limit) if limit is not None else MESSAGE_MAX_BYTES
     reports = []
     for design in designed_topics(names, shape, input_max_bytes):
-        if design.name not in existing:
+        if design.name not in existing and is_hidden(client, design.name):
+            problem = lacks("Describe", f"topic {design.name}")
+            reports.append(TopicReport(design, TopicState.FAILED, problem=problem))
+        elif design.name not in existing:
             reports.append(TopicReport(design, TopicState.MISSING))
         elif design.name in problems:
             reports.append(TopicReport(design, TopicState.FAILED, problem=problems[design.name]))
@@ -134,7 +138,7 @@ def _configs(client: AdminClient, names: list[str]) -> tuple[dict[str, dict[str,
         try:
             configs[resource.name] = {name: entry.value for name, entry in answer.result().items()}
         except KafkaException as error:
-            problems[resource.name] = f"its configs cannot be read: {_reason(error)}"
+            problems[resource.name] = f"its configs cannot be read: {_reason(error, 'DescribeConfigs', resource.name)}"
     return configs, problems
 
 
@@ -171,7 +175,7 @@ def _create(client: AdminClient, designs: list[TopicDesign], shape: TopicShape) 
             answers[design.name].result()
             reports[design.name] = TopicReport(design, TopicState.CREATED)
         except KafkaException as error:
-            reports[design.name] = TopicReport(design, TopicState.FAILED, problem=_reason(error))
+            reports[design.name] = TopicReport(design, TopicState.FAILED, problem=_reason(error, "Create", design.name))
     _wait_for_leaders(client, {name for name, report in reports.items() if report.state is TopicState.CREATED})
     return reports
 
@@ -204,7 +208,8 @@ def _fixed(client: AdminClient, report: TopicReport) -> TopicReport:
         for answer in client.incremental_alter_configs([resource], request_timeout=_TIMEOUT_S).values():
             answer.result()
     except KafkaException as error:
-        return TopicReport(report.design, TopicState.FAILED, report.differences, _reason(error))
+        problem = _reason(error, "AlterConfigs", report.design.name)
+        return TopicReport(report.design, TopicState.FAILED, report.differences, problem)
     _wait_until_set(client, report.design.name, {difference.what: difference.designed for difference in wrong})
     left = tuple(difference for difference in report.differences if difference.what in NOT_CONFIGS)
     return TopicReport(report.design, TopicState.DIFFERS if left else TopicState.FIXED, left)
@@ -220,6 +225,8 @@ def _wait_until_set(client: AdminClient, topic: str, wanted: Mapping[str, str]) 
         time.sleep(0.02)
 
 
-def _reason(error: KafkaException) -> str:
+def _reason(error: KafkaException, right: str, topic: str) -> str:
     found = error.args[0]
+    if found.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+        return lacks(right, f"topic {topic}")
     return f"{found.str()} ({found.name()})"

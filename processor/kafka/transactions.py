@@ -7,7 +7,7 @@ next one's `init_transactions` ends what the last one left open and fences it, a
 import contextlib
 import threading
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,7 +16,8 @@ from typing import Any, cast
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
-from processor.kafka.clients import ClientSettings, transactional_producer
+from processor.kafka.clients import ClientSettings, admin, transactional_producer
+from processor.kafka.rights import lacks, unwritable
 
 _log = structlog.get_logger(__name__)
 
@@ -42,6 +43,17 @@ HOPELESS = frozenset(
 )
 """Trying again cannot help: somebody has to change something."""
 FENCED = frozenset({KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.FENCED_INSTANCE_ID})
+
+
+_LACKING = frozenset(
+    {
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.GROUP_AUTHORIZATION_FAILED,
+        KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+    }
+)
+_PURGED = frozenset({KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT})
+"""Of a record that the client threw away, for a reason that it does not give with the record."""
 
 
 Offset = TopicPartition
@@ -81,6 +93,7 @@ class Transactions:
         self._settings = settings
         self._consumer = consumer
         self._slot = slot
+        self._group = group
         self._id = f"{group}-{slot if slot is not None else uuid.uuid4()}"
         self._producer: Producer | None = None
 
@@ -112,15 +125,16 @@ class Transactions:
                 self._produce(producer, record, failures)
             if producer.flush(_CALL_TIMEOUT_S):
                 raise KafkaException(failures[0] if failures else KafkaError(KafkaError._TIMED_OUT, "flush"))
-            if failures:
-                raise KafkaException(failures[0])
             # Fetched anew each time: the broker refuses a zombie of an older generation by it.
             member = self._consumer.consumer_group_metadata()
-            _in_time(lambda: producer.send_offsets_to_transaction(list(offsets), member, _CALL_TIMEOUT_S))
+            send = partial(producer.send_offsets_to_transaction, list(offsets), member, _CALL_TIMEOUT_S)
+            if failures:
+                raise KafkaException(_behind(failures[0], send))
+            _in_time(send)
             producer.commit_transaction(_CALL_TIMEOUT_S)
         except (KafkaException, BufferError, SystemError) as error:
             self.discard()
-            raise self._judged(reason_of(error)) from None
+            raise self._judged(reason_of(error), {record.topic for record in records}) from None
 
     def _produce(self, producer: Producer, record: OutRecord, failures: list[KafkaError]) -> None:
         place: dict[str, Any] = {} if record.partition is None else {"partition": record.partition}
@@ -148,8 +162,10 @@ class Transactions:
             with contextlib.suppress(KafkaException):
                 producer.purge(in_queue=True, in_flight=True)
 
-    def _judged(self, error: KafkaError) -> Exception:
+    def _judged(self, error: KafkaError, topics: Collection[str] = ()) -> Exception:
         code = error.code()
+        if code in _LACKING:
+            return TransactionImpossible(f"Kafka refuses the transaction: {self._lacking(code, topics)}")
         if self._slot is not None and code in FENCED:
             return Fenced(
                 f"another process runs as slot {self._slot!r} (each slot may run once, option --slot), or this one stood still "
@@ -159,6 +175,28 @@ class Transactions:
             return TransactionImpossible(f"Kafka refuses the transaction: {error.name()}: {error.str()}")
         _log.warning("a transaction did not go through", code=error.name(), reason=error.str())
         return TransactionFailed(f"{error.name()}: {error.str()}")
+
+    def _lacking(self, code: int, topics: Collection[str]) -> str:
+        if code == KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED:
+            return lacks("Write", f"transactional id {self._id}")
+        if code == KafkaError.GROUP_AUTHORIZATION_FAILED:
+            return lacks("Read", f"group {self._group}")
+        found = unwritable(admin(self._settings), topics) or sorted(topics)
+        return lacks("Write", f"topic {', '.join(found)}")
+
+
+def _behind(failure: KafkaError, next_step: Callable[[], None]) -> KafkaError:
+    """The failure of a record, or the right that is missing behind it.
+
+    Of a record that it threw away the client gives no reason; but it refuses the transaction's next step, and does with that.
+    """
+    if failure.code() in _PURGED:
+        try:
+            _in_time(next_step)
+        except KafkaException as error:
+            if error.args[0].code() in _LACKING:
+                return cast("KafkaError", error.args[0])
+    return failure
 
 
 def _in_time(call: Callable[[], None]) -> None:
