@@ -98,12 +98,13 @@ def audit(
     )
     prepare_files(html, parquet)
     report = _audited(settings, options, pins, save_pins)
+    for line in json_lines(report) if as_json else lines(report):
+        print(line)
+    # Last: what was found must not be lost because a disk is full.
     if html is not None:
         write_page(report, html)
     if parquet is not None:
         write_tables(report, parquet)
-    for line in json_lines(report) if as_json else lines(report):
-        print(line)
     if not report.is_clean:
         raise typer.Exit(EXIT_FAILED)
     raise typer.Exit(EXIT_OK if report.is_complete else EXIT_INCOMPLETE)

@@ -74,12 +74,13 @@ def explain(
     prepare_files(html, None)
     files = policies_by_version(policies)
     story = _told(settings, wanted, files)
-    if html is not None:
-        _write_page(story, html)
     if as_json:
         print(json_line(story_row(story)))
     else:
         _print(story)
+    # Last: what was found must not be lost because a disk is full.
+    if html is not None:
+        _write_page(story, html)
     if not story.is_clean:
         raise typer.Exit(EXIT_FAILED)
     raise typer.Exit(EXIT_OK if story.why_not is None else EXIT_INCOMPLETE)
@@ -101,10 +102,8 @@ def _print(story: "Story") -> None:
     from processor.audit.spark import ramp_for
     from processor.cli.story_lines import lines
 
-    encoding = sys.stdout.encoding or "ascii"
-    for line in lines(story, ramp_for(encoding)):
-        # A name of letters that the terminal does not have must not end the story.
-        print(line.encode(encoding, "backslashreplace").decode(encoding))
+    for line in lines(story, ramp_for(sys.stdout.encoding)):
+        print(line)
 
 
 def _write_page(story: "Story", path: Path) -> None:

@@ -1,6 +1,7 @@
 """The command line: all commands, and what an expected failure looks like (one line, an exit status, no traceback)."""
 
 import sys
+from io import TextIOWrapper
 from typing import Annotated
 
 import typer
@@ -17,6 +18,7 @@ from processor.cli import (
     explain,
     mail,
     notify,
+    output,
     policy,
     restricted,
     topics,
@@ -80,11 +82,18 @@ def run(arguments: list[str]) -> int:
     except BrokerUnreachable as error:
         common.complain(str(error))
         return common.EXIT_NO_BROKER
+    except output.OutputLost as lost:
+        common.complain(str(lost))
+        output.forget()
+        return common.EXIT_OUTPUT_LOST
     return common.EXIT_OK
 
 
 def main() -> None:
     """The entry point of the `senderwatch` command."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        # A name of letters that the terminal does not have must not end the command.
+        sys.stdout.reconfigure(errors="backslashreplace")
     sys.exit(run(sys.argv[1:]))
 
 

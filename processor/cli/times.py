@@ -44,7 +44,7 @@ def coming_ms(word: str, option: str, now_ms: int) -> int:
     duration = _duration_ms(word)
     if duration is not None:
         return _in_range(word, option, now_ms + duration)
-    moment = _moment_ms(word, option)
+    moment = _moment_ms(word, option, "tomorrow, or how long")
     if moment <= now_ms:
         raise CommandFailed(f"{option} {word}: that is past; it is {shown(now_ms)} now", EXIT_USAGE)
     return moment
@@ -53,7 +53,7 @@ def coming_ms(word: str, option: str, now_ms: int) -> int:
 def past_ms(word: str, option: str, now_ms: int) -> int:
     """The moment that a word means: a time of the calendar, or how long ago. Raises CommandFailed, which names the option."""
     duration = _duration_ms(word)
-    return _in_range(word, option, _moment_ms(word, option) if duration is None else now_ms - duration)
+    return _in_range(word, option, _moment_ms(word, option, "how long ago") if duration is None else now_ms - duration)
 
 
 def _duration_ms(word: str) -> int | None:
@@ -61,12 +61,12 @@ def _duration_ms(word: str) -> int | None:
     return None if match is None or float(match[1]) == 0 else round(float(match[1]) * _UNITS_MS[match[2]])
 
 
-def _moment_ms(word: str, option: str) -> int:
+def _moment_ms(word: str, option: str, else_expected: str) -> int:
     match = _MOMENT.fullmatch(word)
     if match is None:
         raise CommandFailed(
             f"{option} {word}: expected a time such as 2026-11-27T18:00:00Z, '2026-11-27 18:00' (UTC, unless an offset such as "
-            "+01:00 follows) or tomorrow, or how long: 8h, 3d",
+            f"+01:00 follows), or {else_expected}: 8h, 3d",
             EXIT_USAGE,
         )
     zone = match["zone"] or "Z"

@@ -45,17 +45,17 @@ class Telling:
     letters: Letters | None = None
 
     def tell(self, log: ReadLog, rows: Rows, parts: Iterable[Iterable[str]], page: Callable[[Told], str]) -> None:
-        """The files, then the terminal, then the mails, which are those of the first policies."""
+        """The terminal first: what was found must not be lost because a disk is full. The mails are those of the first policies."""
         every_row = [log.row, *rows]
-        if self.html is not None:
-            write_html(page(Told([*log.lines, f"note: {words.NOTE}"], log.words)), self.html)
-        if self.parquet is not None:
-            _write_tables(every_row, self.parquet)
         if self.as_json:
             for row in every_row:
                 print(json_line(row))
         else:
             _print_parts(log, parts)
+        if self.html is not None:
+            write_html(page(Told([*log.lines, f"note: {words.NOTE}"], log.words)), self.html)
+        if self.parquet is not None:
+            _write_tables(every_row, self.parquet)
         if self.letters is not None:
             self.letters.write(log.outcomes[0], as_json=self.as_json)
 

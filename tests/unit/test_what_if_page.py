@@ -1,7 +1,10 @@
 """What what-if leaves: pages that hold whatever happens, a plot that is true to the numbers, tables that are the rows of --json."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
@@ -29,6 +32,7 @@ from tests.audit_samples import HOSTILE, block
 from tests.mail_pages import Page
 from tests.mail_samples import alerted, unblocked
 from tests.page_tables import rows_of
+from tests.verdict_strategies import START_MS
 from tests.what_if_runs import RECORDED_DAY, Left, compared, hostile, left_by, swept, tried
 
 TEMPLATES = page_templates()
@@ -271,6 +275,29 @@ def test_an_older_page_is_written_over_and_an_empty_file_too(tmp_path: Path) -> 
         left = tried(tmp_path)
         assert left.page == page
         assert page.read_text().startswith("<!DOCTYPE html>")
+
+
+def test_a_page_that_cannot_be_written_in_the_end_costs_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["what-if", *RECORDED_DAY, "--html", "/dev/full"]) == 2
+    captured = capsys.readouterr()
+    assert "3 blocks of 3 senders" in captured.out
+    assert captured.err == "senderwatch: --html /dev/full: cannot write there: No space left on device\n"
+
+
+def test_a_terminal_that_lacks_the_letters_of_a_name_ends_nothing(tmp_path: Path) -> None:
+    log = tmp_path / "a.jsonl"
+    spam = {
+        "event_id": "e",
+        "tenant_id": "t",
+        "sender": "ann\u6f22@x.test",
+        "internal_recipients": 0,
+        "external_recipients": 1,
+    }
+    log.write_text((json.dumps({**spam, "occurred_at": START_MS, "verdict": "SPAM"}) + "\n") * 12)
+    command = [sys.executable, "-m", "processor.cli.main", "what-if", "--input", str(log)]
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    told = subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=120)
+    assert "ann\\u6f22@x.test" in told.stdout
 
 
 def test_lines_that_were_refused_are_on_the_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
