@@ -6,17 +6,16 @@ Every metric stands in the catalogue below, with the meaning that `docs/metrics.
 
 import logging
 import sys
-import threading
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Literal, TextIO
 
 import structlog
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from structlog.typing import Processor
+
+from processor.http_port import Port
 
 
 class Kind(StrEnum):
@@ -192,7 +191,7 @@ class Health:
         self._metrics = metrics
         self._live = (True, "")
         self._ready = (False, "starting")
-        self._server: ThreadingHTTPServer | None = None
+        self._port: Port | None = None
 
     def set_live(self, live: bool, reason: str = "") -> None:
         self._live = (live, reason)
@@ -202,17 +201,15 @@ class Health:
 
     def serve(self, address: str, port: int) -> int:
         """Answer /metrics, /livez and /readyz from a thread, and give the port (a free one for 0). Raises OSError."""
-        server = ThreadingHTTPServer((address, port), _handler(self._answer))
-        threading.Thread(target=server.serve_forever, name="health", daemon=True).start()
-        self._server = server
-        return int(server.server_address[1])
+        self._port = Port(address, port, self._answer)
+        self._port.begin()
+        return self._port.number
 
     def close(self) -> None:
         """Stop answering."""
-        if self._server is not None:
-            self._server.shutdown()
-            self._server.server_close()
-            self._server = None
+        if self._port is not None:
+            self._port.end()
+            self._port = None
 
     def _answer(self, path: str) -> tuple[HTTPStatus, str, bytes]:
         match path:
@@ -229,22 +226,6 @@ class Health:
 def _verdict(good: bool, reason: str) -> tuple[HTTPStatus, str, bytes]:
     status = HTTPStatus.OK if good else HTTPStatus.SERVICE_UNAVAILABLE
     return status, "text/plain; charset=utf-8", f"{'ok' if good else reason or 'not ok'}\n".encode()
-
-
-def _handler(answer: Callable[[str], tuple[HTTPStatus, str, bytes]]) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            status, content_type, body = answer(self.path.partition("?")[0])
-            self.send_response(status)
-            self.send_header("Content-Type", content_type)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is the base class's
-            """Probes come every few seconds: not worth a line each."""
-
-    return Handler
 
 
 def configure_logging(level: str, form: Literal["auto", "json", "console"], stream: TextIO | None = None) -> None:
