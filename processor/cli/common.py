@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,6 +17,7 @@ EXIT_OK = 0
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_NO_BROKER = 69  # EX_UNAVAILABLE of sysexits.h
+EXIT_OUTPUT_LOST = 74  # EX_IOERR of sysexits.h
 EXIT_DEFERRED = 75  # EX_TEMPFAIL of sysexits.h
 EXIT_INTERRUPTED = 130
 
@@ -95,5 +97,6 @@ def _as_properties(pairs: list[str] | None) -> dict[str, str] | None:
 
 def complain(message: str) -> None:
     """Tell on standard error what went wrong, a line each."""
-    for line in message.splitlines():
-        print(f"senderwatch: {line}", file=sys.stderr)
+    with suppress(OSError):  # nobody can be told then
+        for line in message.splitlines():
+            print(f"senderwatch: {line}", file=sys.stderr)

@@ -1,7 +1,6 @@
 """`senderwatch events`: the restriction events as JSON Lines, the way other services and people look at them."""
 
 import io
-import os
 import select
 import signal
 import sys
@@ -22,6 +21,7 @@ from processor.cli.common import (
     TopicPrefix,
     prepare,
 )
+from processor.cli.output import OutputLost, forget
 from processor.cli.printing import json_line
 from processor.cli.signals import Stop, stop_on_signals
 from processor.kafka.clients import check_reachable
@@ -93,7 +93,9 @@ class Output:
         line = json_line(event.as_cloudevent())
         try:
             print(line, flush=True)
-        except BrokenPipeError:
+        except OutputLost as lost:
+            if not lost.is_closed_pipe:
+                raise
             self._close()
 
     def is_over(self) -> bool:
@@ -104,8 +106,7 @@ class Output:
 
     def _close(self) -> None:
         self._closed = True
-        # What is still buffered goes nowhere, instead of into an error at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        forget()
 
 
 @contextmanager

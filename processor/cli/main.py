@@ -1,7 +1,6 @@
 """The command line: all commands, and what an expected failure looks like (one line, an exit status, no traceback)."""
 
 import sys
-from io import TextIOWrapper
 from typing import Annotated
 
 import typer
@@ -91,10 +90,15 @@ def run(arguments: list[str]) -> int:
 
 def main() -> None:
     """The entry point of the `senderwatch` command."""
-    if isinstance(sys.stdout, TextIOWrapper):
-        # A name of letters that the terminal does not have must not end the command.
-        sys.stdout.reconfigure(errors="backslashreplace")
-    sys.exit(run(sys.argv[1:]))
+    output.guard()
+    status = run(sys.argv[1:])
+    try:
+        sys.stdout.flush()
+    except output.OutputLost as lost:
+        common.complain(str(lost))
+        output.forget()
+        status = common.EXIT_OUTPUT_LOST
+    sys.exit(status)
 
 
 if __name__ == "__main__":
