@@ -19,6 +19,7 @@ _SENDERS_HEIGHT, _MAIL_HEIGHT = 170, 240
 _CHARACTER = 6.5
 """A digit of a tick's text takes about so much."""
 _EVEN = 1e-6
+_DENSE = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,10 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """Lines over the values of a limit; `own` is where the policies have it now, None where that lies outside."""
+    """Lines over the values of a limit; `own` is where the policies have it now, None where that lies outside.
+
+    `is_dense`: so many points that they have to be small.
+    """
 
     width: int
     height: int
@@ -51,6 +55,7 @@ class Lines:
     middle: int
     lines: tuple[Line, ...]
     own: float | None
+    is_dense: bool
     across: tuple[Tick, ...]
     up: tuple[Tick, ...]
 
@@ -141,6 +146,7 @@ def _lines(
         middle=(_LEFT + right) // 2,
         lines=tuple(map(line, numbers)),
         own=None if place is None else x_of(place),
+        is_dense=len(values) > _DENSE,
         across=tuple(Tick(x_of(at), values[at]) for at in range(0, len(values), _every(values, right - _LEFT))),
         up=up_ticks(top, floor, _TOP),
     )

@@ -45,10 +45,10 @@ class Measure:
 
 def over_time(blocks: Sequence[TriedBlock]) -> OverTime | None:
     """When senders would have been blocked. None where one bar would say nothing."""
-    if len(blocks) < 2:
-        return None
     by_time = Counter(each.block.blocked_at_ms for each in blocks)
-    starts = starts_of(min(by_time), max(by_time))
+    starts = starts_of(min(by_time), max(by_time)) if by_time else range(0)
+    if len(starts) < 2:
+        return None
     values = binned(by_time, starts)
     return OverTime(
         count(starts.step // HOUR_MS, "hour"),
