@@ -1,6 +1,5 @@
 """`senderwatch detect`: the worker that counts and blocks."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -24,7 +23,7 @@ def detect(
         bool, typer.Option("--once", help="Take up what there is now, and end. The clock lifts no block.")
     ] = False,
     policies: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             "--policies", metavar="FILE", help="A policy file, for trials; else the policies that are published hold."
         ),

@@ -1,6 +1,5 @@
 """`senderwatch notify`: the worker that tells people by mail."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -28,17 +27,17 @@ def notify(
         ),
     ] = False,
     outbox: Annotated[
-        Path | None,
+        str | None,
         typer.Option("--outbox", metavar="DIR", help="Write one .eml a mail there instead of sending: for trials."),
     ] = None,
     policies: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             "--policies", metavar="FILE", help="A policy file, for trials; else the policies that are published hold."
         ),
     ] = None,
     templates: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             "--templates", metavar="DIR", help="Templates of your own, over the built-in ones of the same name."
         ),

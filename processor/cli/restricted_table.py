@@ -31,16 +31,15 @@ def table(blocks: Sequence[SenderBlocked]) -> Iterator[str]:
 
 
 def _row(block: SenderBlocked) -> tuple[str, ...]:
-    policy = (
-        f"{name_of(block.evidence.policy)} {readable(block.evidence.policy_version, 60)}" if block.evidence else "-"
-    )
+    """What is longer than a column is cut short: `show` and --json have it whole."""
+    policy = f"{block.evidence.policy} {block.evidence.policy_version}" if block.evidence else "-"
     return (
-        name_of(block.sender),
-        name_of(block.tenant_id),
+        readable(block.sender, _COLUMN_MAX),
+        readable(block.tenant_id, _COLUMN_MAX),
         shown(block.blocked_at_ms),
         "until lifted" if block.blocked_until_ms is None else shown(block.blocked_until_ms),
-        cause(block),
-        policy,
+        readable(cause(block), _COLUMN_MAX),
+        readable(policy, _COLUMN_MAX),
         str(block.previous_blocks + 1),
         block.block_id,
     )

@@ -47,6 +47,13 @@ def _address(value: str) -> str:
     return value
 
 
+def _named(value: object) -> object:
+    """An empty text would mean the folder that the process happens to be in."""
+    if value == "":
+        raise ValueError("expected the name of a file or folder")
+    return value
+
+
 def _listed(value: object) -> object:
     """One text as the list that it stands for: an environment variable has no other way to give one."""
     return [each.strip() for each in value.split(",") if each.strip()] if isinstance(value, str) else value
@@ -81,7 +88,8 @@ def contents_of(files: dict[str, str]) -> dict[str, str]:
 
 
 Properties = Annotated[dict[str, str], BeforeValidator(_property_values)]
-SecretFile = Annotated[Path, AfterValidator(_readable)]
+PathName = Annotated[Path, BeforeValidator(_named)]
+SecretFile = Annotated[Path, BeforeValidator(_named), AfterValidator(_readable)]
 Name = Annotated[str, _matching(r"[a-zA-Z0-9._-]{1,200}", "letters, digits, '.', '_' and '-'")]
 Servers = Annotated[str, AfterValidator(_servers)]
 Host = Annotated[str, _matching(r"[^\s,/@]+", "the name or address of a host")]

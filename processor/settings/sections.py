@@ -1,6 +1,5 @@
 """The sections of the settings, with each default and check."""
 
-from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
@@ -11,6 +10,7 @@ from processor.settings.kinds import (
     Domain,
     Host,
     Name,
+    PathName,
     Prefix,
     Properties,
     RegistryUrl,
@@ -63,7 +63,7 @@ class RegistrySettings(_Login):
     """The schema registry; without a url, records carry their schema's fingerprint and need no registry."""
 
     url: RegistryUrl | None = None
-    ca_file: Path | None = None
+    ca_file: PathName | None = None
     auto_register: bool = True
 
 
@@ -96,7 +96,7 @@ class DetectorSettings(_Section):
     """Few enough for a batch's messages to stay in the processor's cache: 10,000 cost a tenth more CPU."""
     changelog_sweep_bytes: Annotated[int, Field(ge=1)] = 4 * 1024 * 1024
     """A partition's changelog is swept when it is longer than this and than twice its state."""
-    policies: Path | None = None
+    policies: PathName | None = None
 
 
 class NotifierSettings(_Section):
@@ -104,8 +104,8 @@ class NotifierSettings(_Section):
 
     group: Name = "senderwatch-notifier"
     slot: Name | None = None
-    policies: Path | None = None
-    outbox: Path | None = None
+    policies: PathName | None = None
+    outbox: PathName | None = None
     """A folder that takes the mails instead of the mail server."""
     sender_address: Address = "senderwatch@localhost"
     """Nobody reads it, and the mails say so."""
@@ -116,10 +116,10 @@ class NotifierSettings(_Section):
     support_contact: str | None = None
     operators: Addresses = ()
     """Who is told when the brake holds blocks back."""
-    templates: Path | None = None
+    templates: PathName | None = None
     """A folder whose files stand over the built-in templates of the same name."""
     dkim_selector: Selector | None = None
-    dkim_key_file: Path | None = None
+    dkim_key_file: PathName | None = None
     """The private key; read by the notifier alone, for other workers may not be allowed to."""
     dkim_domain: Domain | None = None
     """By default the domain of the sender_address."""
@@ -145,7 +145,7 @@ class SmtpSettings(_Login):
     host: Host = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535)] = 25
     tls: Literal["none", "starttls", "tls"] = "none"
-    ca_file: Path | None = None
+    ca_file: PathName | None = None
     connect_timeout_s: Annotated[float, Field(gt=0)] = 30.0
     command_timeout_s: Annotated[float, Field(gt=0)] = 300.0
     data_timeout_s: Annotated[float, Field(gt=0)] = 600.0

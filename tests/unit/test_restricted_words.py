@@ -250,3 +250,10 @@ def test_a_domain_means_its_own_senders(sender: str, domain: str, subdomains: bo
 def test_a_name_is_alike_when_case_or_idna_form_alone_differ() -> None:
     names = ["ANN@acme.example", "ann@acme.example", "ann@ACME.example", "anna@acme.example"]
     assert alike("ann@acme.example", names) == ["ANN@acme.example", "ann@ACME.example"]
+
+
+def test_names_of_any_length_leave_the_table_as_wide_as_it_may_be() -> None:
+    long = replace(a_block(0), sender="x" * 10_000 + "@acme.example", tenant_id="t" * 300, reason="r" * 900)
+    head, line, short = table([long, a_block(1)])
+    assert max(map(cell_len, (head, line, short))) < 350
+    assert line.index(long.block_id) == head.index("BLOCK ID") == short.index(a_block(1).block_id)

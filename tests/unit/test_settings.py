@@ -107,6 +107,8 @@ def test_any_client_property_is_passed_through_however_it_is_written(tmp_path: P
         ("SENDERWATCH_DETECTOR__SLOT", "a b", "detector.slot: expected letters"),
         ("SENDERWATCH_NOTIFIER__SENDER_ADDRESS", "nobody", "notifier.sender_address: expected a mail address"),
         ("SENDERWATCH_SCHEMA_REGISTRY__URL", "ftp://x", "schema_registry.url: expected http(s)://HOST"),
+        ("SENDERWATCH_NOTIFIER__OUTBOX", "", "notifier.outbox: expected the name of a file or folder"),
+        ("SENDERWATCH_DETECTOR__POLICIES", "", "detector.policies: expected the name of a file or folder"),
     ],
 )
 def test_a_bad_value_is_told_with_its_setting_itself_and_its_source(variable: str, value: str, expected: str) -> None:
