@@ -19,6 +19,7 @@ EXIT_USAGE = 2
 EXIT_NO_BROKER = 69  # EX_UNAVAILABLE of sysexits.h
 EXIT_OUTPUT_LOST = 74  # EX_IOERR of sysexits.h
 EXIT_DEFERRED = 75  # EX_TEMPFAIL of sysexits.h
+EXIT_FENCED = 76  # EX_PROTOCOL of sysexits.h: another process has this worker's slot
 EXIT_INTERRUPTED = 130
 
 Config = Annotated[

@@ -6,6 +6,7 @@ import typer
 
 from processor.cli.common import (
     EXIT_FAILED,
+    EXIT_FENCED,
     EXIT_USAGE,
     BootstrapServers,
     CommandFailed,
@@ -16,6 +17,7 @@ from processor.cli.common import (
     prepare,
 )
 from processor.cli.signals import stop_on_signals
+from processor.kafka.transactions import Fenced
 
 
 def detect(
@@ -82,5 +84,7 @@ def detect(
             detect_until(settings, stop, once=once)
         except PolicyFileUnusable as error:
             raise CommandFailed(str(error), EXIT_USAGE) from error
+        except Fenced as error:
+            raise CommandFailed(str(error), EXIT_FENCED) from error
         except FAILURES as error:
             raise CommandFailed(str(error), EXIT_FAILED) from error

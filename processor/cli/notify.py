@@ -7,6 +7,7 @@ import typer
 from processor.cli.common import (
     EXIT_DEFERRED,
     EXIT_FAILED,
+    EXIT_FENCED,
     EXIT_USAGE,
     BootstrapServers,
     CommandFailed,
@@ -17,6 +18,7 @@ from processor.cli.common import (
     prepare,
 )
 from processor.cli.signals import stop_on_signals
+from processor.kafka.transactions import Fenced
 
 
 def notify(
@@ -114,6 +116,8 @@ def notify(
             deferred = notify_until(settings, stop, once=once)
         except (CannotNotify, PolicyFileUnusable, *FAULTS) as error:
             raise CommandFailed(str(error), EXIT_USAGE) from error
+        except Fenced as error:
+            raise CommandFailed(str(error), EXIT_FENCED) from error
         except FAILURES as error:
             raise CommandFailed(str(error), EXIT_FAILED) from error
     if once and deferred:

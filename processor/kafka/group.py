@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol, TypeVar, cast
 
+import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from processor.kafka import clients
@@ -14,6 +15,8 @@ from processor.kafka.clients import ClientSettings
 from processor.kafka.errors import BrokerUnreachable
 from processor.kafka.reading import raise_unless_end
 from processor.kafka.transactions import Fenced
+
+_log = structlog.get_logger(__name__)
 
 Answer = TypeVar("Answer")
 
@@ -156,7 +159,8 @@ def _places(topic: str, starts: Mapping[int, int]) -> list[TopicPartition]:
 
 
 def _fenced(error: KafkaError) -> Fenced:
+    _log.warning("fenced", code=error.name(), reason=error.str())
     return Fenced(
-        "another process took this group member's place (each slot may run once, option --slot), or the broker took this one for "
-        f"its own successor after an outage; start it again: {error.str()}"
+        "another process took this group member's place, and this one gives way: each slot may run once (option --slot). If there is "
+        "no other one, the broker took this one for its own successor after an outage: start it again"
     )

@@ -127,6 +127,8 @@ class Transactions:
                 raise KafkaException(failures[0] if failures else KafkaError(KafkaError._TIMED_OUT, "flush"))
             # Fetched anew each time: the broker refuses a zombie of an older generation by it.
             member = self._consumer.consumer_group_metadata()
+            if not self._consumer.memberid():
+                raise KafkaException(KafkaError(KafkaError.UNKNOWN_MEMBER_ID, "the group session is over"))
             send = partial(producer.send_offsets_to_transaction, list(offsets), member, _CALL_TIMEOUT_S)
             if failures:
                 raise KafkaException(_behind(failures[0], send))
@@ -167,9 +169,10 @@ class Transactions:
         if code in _LACKING:
             return TransactionImpossible(f"Kafka refuses the transaction: {self._lacking(code, topics)}")
         if self._slot is not None and code in FENCED:
+            _log.warning("fenced", code=error.name(), reason=error.str())
             return Fenced(
-                f"another process runs as slot {self._slot!r} (each slot may run once, option --slot), or this one stood still "
-                f"for longer than a transaction may last; then start it again; the broker says: {error.str()}"
+                f"another process runs as slot {self._slot!r}, and this one gives way: each slot may run once (option --slot). If there "
+                "is no other one, this one stood still for longer than a transaction may last: start it again"
             )
         if code in HOPELESS:
             return TransactionImpossible(f"Kafka refuses the transaction: {error.name()}: {error.str()}")
