@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Protocol
 
 import numpy as np
 
@@ -67,6 +68,15 @@ class Sources:
     command_topics: Mapping[Role, str]
 
 
+class Decider(Protocol):
+    """What decides again: an engine, or several of them side by side. All raise TableFull."""
+
+    def take(self, batch: Batch) -> Sequence[Published]: ...
+    def adopt(self, policies: PolicySet) -> None: ...
+    def expire(self, now_ms: int, position: Position) -> Sequence[Published]: ...
+    def obey(self, command: Command, role: Role, at_ms: int, position: Position, before_offset: int) -> Published: ...
+
+
 class Replay:
     """The replay of one partition. Give it verdicts in the order of their offsets, then `finish` it."""
 
@@ -78,6 +88,7 @@ class Replay:
         self.events: list[Published] = []
         self.faults: list[LogFault] = []
         self.records = 0
+        self._decider: Decider = engine
         self._decoder = decoder
         self._pages = deque(pages)
         self._sources = sources
@@ -89,6 +100,10 @@ class Replay:
         self._digest = RangeDigest()
         self._taken = 0
         self._rejected: list[int] = []
+
+    def hand_over(self, decider: Decider) -> None:
+        """From here on it is `decider` that decides; the engine stays where it is."""
+        self._decider = decider
 
     def take(self, values: Sequence[bytes | None], offsets: Int64s, timestamps_ms: Int64s) -> None:
         """The next verdicts, one entry a record in each."""
@@ -181,7 +196,7 @@ class Replay:
         batch = self._decoder.batch(values, offsets, timestamps_ms)
         if self._page is not None:
             self._reject(batch, self._page)
-        self.events += self.engine.take(batch)
+        self.events += self._decider.take(batch)
         self._digest.add(batch)
         self._taken += len(batch)
         self.records += len(batch)
@@ -207,13 +222,13 @@ class Replay:
                 message = f"version {each.version} of the policies is not there: decisions are compared with those of the one before"
                 self._fault(Fault.POLICIES_MISSING, before, before, message)
             else:
-                self.engine.adopt(policies)
+                self._decider.adopt(policies)
         elif isinstance(each, GapInput):
             message = "retention had taken these verdicts before they were read: they were never counted"
             self._fault(Fault.RETENTION_GAP, each.from_offset, before, message)
         elif isinstance(each, ClockInput):
             position = Position(self.engine.topic, self.engine.partition, before)
-            self.events += self.engine.expire(each.clock_ms, position)
+            self.events += self._decider.expire(each.clock_ms, position)
         else:
             self._obey(each)
 
@@ -227,7 +242,7 @@ class Replay:
             self._fault(Fault.COMMAND_MISSING, each.before_offset, each.before_offset, message)
             return
         position = Position(topic, self.engine.partition, each.offset)
-        self.events.append(self.engine.obey(given.command, each.role, given.at_ms, position, each.before_offset))
+        self.events.append(self._decider.obey(given.command, each.role, given.at_ms, position, each.before_offset))
 
     def _fault(self, fault: Fault, from_offset: int, to_offset: int, message: str) -> None:
         self.faults.append(LogFault(fault, self.engine.partition, from_offset, to_offset, message))

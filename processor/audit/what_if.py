@@ -4,10 +4,12 @@ The log is taken up once, however many sets of policies are tried on it. Where i
 filter, or one partition of the topic. What was refused while a sender was really blocked left no verdict, and cannot be counted.
 """
 
+import heapq
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from operator import itemgetter
+from typing import Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -105,21 +107,59 @@ class Totals:
     rejected: Mapping[Undecodable, int] = field(default_factory=dict)
 
 
+def totals_together(parts: Sequence[Totals]) -> Totals:
+    """Of several partitions, in which no sender is twice."""
+    rejected: Counter[Undecodable] = Counter()
+    for part in parts:
+        rejected.update(part.rejected)
+    return Totals(
+        records=sum(part.records for part in parts),
+        spam_messages=sum(part.spam_messages for part in parts),
+        bulk_messages=sum(part.bulk_messages for part in parts),
+        senders=sum(part.senders for part in parts),
+        first_ms=min((part.first_ms for part in parts if part.first_ms is not None), default=None),
+        last_ms=max((part.last_ms for part in parts if part.last_ms is not None), default=None),
+        late=sum(part.late for part in parts),
+        rejected=dict(rejected),
+    )
+
+
+def outcomes_together(parts: Sequence[Outcome]) -> Outcome:
+    """Of one set of policies on several partitions: by time, and within a partition in the order of its log."""
+    events = tuple(event for _, event in heapq.merge(*map(_by_time, parts), key=itemgetter(0)))
+    places = {event.event_id: place for place, event in enumerate(events)}
+    blocks = sorted((each for part in parts for each in part.blocks), key=lambda each: places[each.block.block_id])
+    return Outcome(parts[0].policies, events, tuple(blocks))
+
+
+def _by_time(outcome: Outcome) -> Iterator[tuple[int, Published]]:
+    """The events, each with the latest time up to there: commands go by Kafka's clock, which need not be that of the records."""
+    latest_ms = -1
+    for event in outcome.events:
+        latest_ms = max(latest_ms, event.occurred_at_ms)
+        yield latest_ms, event
+
+
 class WhatIf:
     """Takes one partition of a log up, in order, under each of the given policies."""
 
-    def __init__(
-        self, policy_sets: Sequence[PolicySet], *, topic: str, seed: int, partition: int = 0, partitions: int = 1
-    ) -> None:
-        """`topic` is what the positions of events call the log; `seed` must be that of the batches' decoder."""
-        self.trials = tuple(
-            Trial(Engine(topic, partition, partitions, policies, seed), partition) for policies in policy_sets
-        )
+    def __init__(self, engines: Sequence[Engine], *, seed: int, partitions: int = 1) -> None:
+        """The engines, one at least, stand at the same place of the log; `seed` is theirs and that of the batches' decoder."""
+        partition = engines[0].partition
+        self.trials = tuple(map(Trial, engines))
         self._senders = new_table(partition, partitions, seed)
         self._numbers = np.zeros(0, np.int64)
         self._totals = np.array([0, 0, 0, 0, _EVER_MS, -1], np.int64)
         self._rejected: Counter[Undecodable] = Counter()
         self._partition = partition
+
+    @classmethod
+    def from_the_beginning(
+        cls, policy_sets: Sequence[PolicySet], *, topic: str, seed: int, partition: int = 0, partitions: int = 1
+    ) -> Self:
+        """Nothing of the log was taken up yet. `topic` is what the positions of events call it."""
+        engines = [Engine(topic, partition, partitions, policies, seed) for policies in policy_sets]
+        return cls(engines, seed=seed, partitions=partitions)
 
     def take(self, batch: Batch) -> None:
         """The next records. Raises TableFull."""
@@ -143,7 +183,10 @@ class WhatIf:
         self._rejected.update(reason for _, reason in batch.rejected())
 
     def apply(self, what: Callable[[Engine], Sequence[Published]]) -> None:
-        """Something that is no record applies now, on each engine: a command, or an expiry by the clock. Gives what is published."""
+        """Something that is no record applies now, on each engine: a command, or an expiry by the clock; it gives what is published.
+
+        Raises TableFull.
+        """
         for trial in self.trials:
             trial.note(what(trial.engine), self)
 
@@ -181,10 +224,8 @@ class WhatIf:
 class Trial:
     """One set of policies on the way through the log."""
 
-    def __init__(self, engine: Engine, partition: int) -> None:
+    def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self.partition = partition
-        self._policies = engine.policies
         self._events: list[Published] = []
         self._blocks: list[SenderBlocked] = []
         self._ends: dict[str, SenderUnblocked] = {}
@@ -197,7 +238,9 @@ class Trial:
         for event in events:
             if isinstance(event, SenderBlocked):
                 self._begin(event, log.sender_number(event.sender))
-            elif isinstance(event, SenderUnblocked):
+            elif (
+                isinstance(event, SenderUnblocked) and event.block_id in self._rows
+            ):  # else he was blocked before all this
                 self._ends[event.block_id] = event
                 self._stretches.until_ms[self._rows[event.block_id]] = event.unblocked_at_ms
 
@@ -211,7 +254,7 @@ class Trial:
         """What has been decided so far."""
         messages, spam = self._stretches.messages.tolist(), self._stretches.spam_messages.tolist()
         return Outcome(
-            self._policies,
+            self.engine.policies,
             tuple(self._events),
             tuple(
                 TriedBlock(block, self._ends.get(block.block_id), Stopped(messages[row], spam[row]))
@@ -225,7 +268,7 @@ class Trial:
         self._rows[block.block_id] = row
         self._make_room(sender, row)
         stretches = self._stretches
-        policy = self._policies.named(block.evidence.policy if block.evidence else None)
+        policy = self.engine.policies.named(block.evidence.policy if block.evidence else None)
         stretches.older[row] = stretches.newest[sender]
         stretches.newest[sender] = row
         # A command stands in another topic, whose offsets are others.

@@ -102,15 +102,21 @@ def read_versions(
 
 
 def latest_version(
-    settings: ClientSettings, topic: str, serde: Serde, set_name: str, *, should_stop: Callable[[], bool]
+    settings: ClientSettings,
+    topic: str,
+    serde: Serde,
+    set_name: str,
+    *,
+    should_stop: Callable[[], bool],
+    end: int | None = None,
 ) -> PublishedVersion | None:
-    """The version in force: the last that can be used, None where there is none. Raises as `read_versions`.
+    """The version in force: the last that can be used, None where there is none; of those before `end` if it is given.
 
-    Only what is needed is decoded; what had to be passed over is said.
+    Raises as `read_versions`. Only what is needed is decoded; what had to be passed over is said.
     """
     offsets: list[int] = []
     last = None
-    for last in _records(settings, topic, set_name, should_stop):
+    for last in _records(settings, topic, set_name, should_stop, end):
         offsets.append(place(last)[1])
     while offsets:
         offset = offsets.pop()
@@ -125,10 +131,16 @@ def latest_version(
 
 
 def latest_policies(
-    settings: ClientSettings, topic: str, serde: Serde, set_name: str, *, should_stop: Callable[[], bool]
+    settings: ClientSettings,
+    topic: str,
+    serde: Serde,
+    set_name: str,
+    *,
+    should_stop: Callable[[], bool],
+    end: int | None = None,
 ) -> PolicySet | None:
-    """The policies of the version in force, None where there is none. Raises as `read_versions`."""
-    latest = latest_version(settings, topic, serde, set_name, should_stop=should_stop)
+    """The policies of the version in force, None where there is none. As `latest_version`."""
+    latest = latest_version(settings, topic, serde, set_name, should_stop=should_stop, end=end)
     return None if latest is None else latest.policies
 
 
@@ -212,10 +224,13 @@ def _told(error: KafkaError, topic: str) -> str:
     return _UNKNOWN.format(error.str())
 
 
-def _records(settings: ClientSettings, topic: str, set_name: str, should_stop: Callable[[], bool]) -> Iterator[Message]:
+def _records(
+    settings: ClientSettings, topic: str, set_name: str, should_stop: Callable[[], bool], end: int | None = None
+) -> Iterator[Message]:
     key = set_name.encode()
     partitions_of(settings, topic)
-    for message in read_to_end(settings, topic, [PARTITION], {}, should_stop=should_stop):
+    ends = None if end is None else {PARTITION: end}
+    for message in read_to_end(settings, topic, [PARTITION], {}, ends=ends, should_stop=should_stop):
         if message.key() == key:
             yield message
 

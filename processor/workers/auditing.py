@@ -11,30 +11,25 @@ from processor.audit.ranges import (
     Start,
     command_range,
     lifted_by_the_clock_at,
-    missing_before,
 )
-from processor.audit.replay import Fault, LogFault, Replay
+from processor.audit.replay import Replay
 from processor.audit.report import AuditReport, PartitionAudit
 from processor.kafka.audit_source import AuditSource, Pins, pin
 from processor.kafka.side_inputs import command_topics
+from processor.kafka.topics import TopicNames
 from processor.policies.policy import PolicySet
 from processor.restrictions.events import Published
 from processor.settings import Settings
+from processor.workers.asked_range import AskedRange
 from processor.workers.jobs import Progress, side_by_side
 from processor.workers.reliving import Past, Versions
 from processor.workers.wiring import client_settings, group_name, serde, topic_names
 
 
 @dataclass(frozen=True, slots=True)
-class AuditOptions:
-    """What is asked for. `files` are policies of local files, by version, that workers were started with.
+class AuditOptions(AskedRange):
+    """What is asked for. `files` are policies of local files, by version, that workers were started with."""
 
-    `offsets`: for some partitions the first verdict and the one after the last, in place of times; None: as far as there is.
-    """
-
-    from_ms: int | None = None
-    to_ms: int | None = None
-    offsets: Mapping[int, tuple[int | None, int | None]] = field(default_factory=dict)
     jobs: int = 1
     files: Mapping[str, PolicySet] = field(default_factory=dict)
 
@@ -82,7 +77,7 @@ def _audit_partition(
         source = AuditSource(kafka, topics, records, pins, should_stop)
         versions = Versions(settings, records, options.files)
         past = Past(settings, source, records, versions, partition)
-        return _Partition(settings, source, options, partition, past, versions).run(published, progress)
+        return _Partition(topics, source, options, partition, past).run(published, progress)
 
 
 class _Partition:
@@ -90,31 +85,30 @@ class _Partition:
 
     def __init__(
         self,
-        settings: Settings,
+        topics: TopicNames,
         source: AuditSource,
         options: AuditOptions,
         partition: int,
         past: Past,
-        versions: Versions,
     ) -> None:
-        self._topics = topic_names(settings)
+        self._topics = topics
         self._source = source
         self._options = options
         self._partition = partition
         self._past = past
-        self._versions = versions
 
     def run(self, published: Mapping[str, list[Event]], progress: Progress) -> PartitionAudit:
         committed, last_commit = self._source.pins.committed[self._partition]
         if last_commit == 0:
             told = f"events were published of it, but the group {self._source.pins.group} has committed nothing: is it the workers' group?"
             return self._nothing(committed, told if published else None)
+        asked, _ = self._options.offsets_of(self._partition)
         try:
-            start = self._past.choose_start(from_ms=self._options.from_ms, from_offset=self._asked_offsets[0])
+            start = self._past.choose_start(from_ms=self._options.from_ms, from_offset=asked)
         except NothingToAudit as nothing:
             return self._nothing(committed, str(nothing))
         pages = [page for page in self._past.pages if page.commit > start.commit]
-        until = self._until()
+        until = self._options.until(self._source, self._partition)
         if until is not None:
             pages = [page for page in pages if page.next_offset <= until]
             last_commit = pages[-1].commit if pages else start.commit
@@ -132,25 +126,9 @@ class _Partition:
             records=replay.records,
             last_time_ms=replay.engine.stream_time_ms,
             comparison=comparison,
-            faults=(*self._missing_before(start), *replay.faults),
-            unaudited=self._unaudited(start),
+            faults=(*self._past.missing_before(start), *replay.faults),
+            unaudited=Past.untold(start, self._options.since(self._source, self._partition)),
         )
-
-    @property
-    def _asked_offsets(self) -> tuple[int | None, int | None]:
-        return self._options.offsets.get(self._partition, (None, None))
-
-    def _until(self) -> int | None:
-        """The verdict before which the range ends; None: it goes to the pins."""
-        if self._asked_offsets[1] is not None:
-            return self._asked_offsets[1]
-        return None if self._options.to_ms is None else self._source.offset_at(self._partition, self._options.to_ms)
-
-    def _since(self) -> int | None:
-        """The verdict with which the range begins; None: with what there is."""
-        if self._asked_offsets[0] is not None:
-            return self._asked_offsets[0]
-        return None if self._options.from_ms is None else self._source.offset_at(self._partition, self._options.from_ms)
 
     def _replay(self, start: Start, pages: list[Page], end: int, last_commit: int, progress: Progress) -> Replay:
         total, read = end - start.warm_up_offset, 0
@@ -168,7 +146,7 @@ class _Partition:
         return replay
 
     def _scope(self, start: Start, pages: list[Page], end: int) -> Scope:
-        since = self._since()
+        since = self._options.since(self._source, self._partition)
         first = start.offset if since is None else max(start.offset, min(since, end))
         before = [page for page in self._past.pages if page.commit <= start.commit]
         commands = {topic: command_range(pages, role) for role, topic in command_topics(self._topics).items()}
@@ -180,24 +158,6 @@ class _Partition:
             commands,
             expired_before=lifted_by_the_clock_at(before, first),
         )
-
-    def _missing_before(self, start: Start) -> list[LogFault]:
-        """What the logs lack before the start: commits, and the policies that were in force there."""
-        if start.snapshot is None:
-            return []
-        is_whole = self._source.pins.bounds[self._topics.journal, self._partition][0] == 0
-        faults = missing_before(self._past.pages, self._partition, start, is_whole=is_whole)
-        version = start.snapshot.policy_version
-        if self._versions.of(version) is None:
-            message = f"version {version} of the policies is not there: decisions are compared with those of the built-in ones"
-            faults.append(LogFault(Fault.POLICIES_MISSING, self._partition, start.offset, start.offset, message))
-        return faults
-
-    def _unaudited(self, start: Start) -> str | None:
-        since = self._since()
-        if since is None or start.offset <= since or start.snapshot is None:
-            return None
-        return f"verdicts {since} to {start.offset - 1}: retention has taken what was known then, or the day before it"
 
     def _nothing(self, committed: int, why: str | None) -> PartitionAudit:
         nothing = Comparison(0, 0, ())

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from processor.audit.pages import Page
-from processor.audit.ranges import NothingToAudit, Start, choose_start
-from processor.audit.replay import Replay, Sources, WarmUp
+from processor.audit.ranges import NothingToAudit, Start, choose_start, missing_before
+from processor.audit.replay import Fault, LogFault, Replay, Sources, WarmUp
 from processor.detection.engine import Engine
 from processor.detection.inputs import PolicyInput
 from processor.kafka.audit_source import AuditSource
@@ -89,6 +89,30 @@ class Past:
             self.pages, snapshots, self._first, self._warm_up_offset, from_ms=from_ms, from_offset=from_offset
         )
 
+    @property
+    def partitions(self) -> int:
+        """How many the verdicts have."""
+        return len([partition for topic, partition in self._source.pins.bounds if topic == self._topics.verdicts])
+
+    def missing_before(self, start: Start) -> list[LogFault]:
+        """What the logs lack before the start: commits, and the policies that were in force there."""
+        if start.snapshot is None:
+            return []
+        is_whole = self._source.pins.bounds[self._topics.journal, self._partition][0] == 0
+        faults = missing_before(self.pages, self._partition, start, is_whole=is_whole)
+        version = start.snapshot.policy_version
+        if self._versions.of(version) is None:
+            message = f"version {version} of the policies is not there: decisions are compared with those of the built-in ones"
+            faults.append(LogFault(Fault.POLICIES_MISSING, self._partition, start.offset, start.offset, message))
+        return faults
+
+    @staticmethod
+    def untold(start: Start, since: int | None) -> str | None:
+        """What of a range from the verdict `since` on a replay from `start` cannot tell of."""
+        if since is None or start.offset <= since or start.snapshot is None:
+            return None
+        return f"verdicts {since} to {start.offset - 1}: retention has taken what was known then, or the day before it"
+
     def start_before(self, moment: Moment, offset: int) -> Start:
         """The latest start from which the verdict at `offset`, and what applied before it, is lived through. Raises NothingToAudit."""
         start = self.choose_start(before_commit=moment.page.commit, from_offset=offset)
@@ -104,9 +128,8 @@ class Past:
         `progress` is told how many more verdicts have been read. Raises ReadingStopped, ReadingFailed.
         """
         version = start.snapshot.policy_version if start.snapshot is not None else BUILT_IN_VERSION
-        numbers = [partition for topic, partition in self._source.pins.bounds if topic == self._topics.verdicts]
         policies = self._versions.of(version) or PolicySet()
-        engine = Engine(self._topics.verdicts, self._partition, len(numbers), policies, SEED)
+        engine = Engine(self._topics.verdicts, self._partition, self.partitions, policies, SEED)
         for records in self._warm_up(engine, start):
             progress(records)
         sources = Sources(self._versions.of, self._source.commands(self._partition), command_topics(self._topics))

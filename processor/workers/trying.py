@@ -92,7 +92,7 @@ class FileLog:
     ) -> None:
         seed = secrets.randbits(62)
         self.taken = Taken()
-        self.what_if = WhatIf(policy_sets, topic=log_name(trying.files), seed=seed)
+        self.what_if = WhatIf.from_the_beginning(policy_sets, topic=log_name(trying.files), seed=seed)
         self._trying = trying
         self._watch = watch
         self._should_stop = should_stop

@@ -47,7 +47,7 @@ def warm() -> list[Published]:
     offsets = np.arange(len(payloads), dtype=np.int64)
     batch = decoder.batch(payloads, offsets, np.array(times_ms, np.int64))
     events: list[Published] = [*engine.take(batch)]
-    WhatIf([_BY_TENANT], topic="message-verdicts", seed=1).take(batch)
+    WhatIf.from_the_beginning([_BY_TENANT], topic="message-verdicts", seed=1).take(batch)
     restored = _engine()
     for chunk in [*touched(engine), *Sweep().slice(engine, 100)]:
         apply(restored, chunk)

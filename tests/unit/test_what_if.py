@@ -22,7 +22,7 @@ _logs_with_cuts = logs().flatmap(lambda log: st.tuples(st.just(log), cuts(len(lo
 
 def tried(policy_sets: Sequence[PolicySet], log: Sequence[MessageVerdict], ends: Sequence[int]) -> WhatIf:
     """The log taken up under each of the sets, in batches that end at `ends`."""
-    what_if = WhatIf(policy_sets, topic=TOPIC, seed=SEED, partition=PARTITION)
+    what_if = WhatIf.from_the_beginning(policy_sets, topic=TOPIC, seed=SEED, partition=PARTITION)
     decoder = Decoder(NoOtherWriters(), SEED)
     payloads = [payload_of(verdict) for verdict in log]
     start = 0
@@ -93,7 +93,7 @@ def test_with_the_commands_and_the_clock_it_is_the_history(policies: PolicySet, 
 
 def _lived(policies: PolicySet, steps: Sequence[Step], size: int) -> tuple[WhatIf, dict[str, int]]:
     """What-if through verdicts and all else; and before which verdict each event applied that no verdict caused."""
-    what_if = WhatIf([policies], topic=TOPIC, seed=SEED, partition=PARTITION)
+    what_if = WhatIf.from_the_beginning([policies], topic=TOPIC, seed=SEED, partition=PARTITION)
     decoder = Decoder(NoOtherWriters(), SEED)
     applied: dict[str, int] = {}
     offset = 0
@@ -163,7 +163,7 @@ def test_the_totals_are_those_of_the_log(log_and_cuts: tuple[list[MessageVerdict
 
 
 def test_records_that_nobody_can_read_are_counted_by_reason() -> None:
-    what_if = WhatIf([PolicySet()], topic=TOPIC, seed=SEED)
+    what_if = WhatIf.from_the_beginning([PolicySet()], topic=TOPIC, seed=SEED)
     decoder = Decoder(NoOtherWriters(), SEED)
     batch = decoder.batch([None, b"\x00", None], np.arange(3), np.zeros(3, np.int64))
     what_if.take(batch)
