@@ -45,21 +45,6 @@ def pytest_xdist_auto_num_workers() -> int:
     return min(len(os.sched_getaffinity(0)) + 1, 6)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Among several processes, tests that share a fixture of their module or folder stay in one: it is made once."""
-    for item in items:
-        if isinstance(item, pytest.Function) and (place := _shared_at(item)) is not None:
-            item.add_marker(pytest.mark.xdist_group(place))
-
-
-def _shared_at(item: pytest.Function) -> str | None:
-    """The module or folder that defines the widest fixture of a test below this folder; None where it shares none."""
-    fixtures = [each[-1] for each in item._fixtureinfo.name2fixturedefs.values()]
-    places = [each.baseid for each in fixtures if each.scope != "function" and each.baseid.startswith("tests/")]
-    return min(places, key=len, default=None)
-
-
 @pytest.fixture(autouse=True)
 def logging_as_before() -> Iterator[None]:
     """A command that a test runs in this process sets up logging to the test's own standard error, which ends with it."""

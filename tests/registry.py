@@ -1,5 +1,6 @@
 """A real schema registry for tests: Apicurio, fetched by Maven, run by a Java 21 or newer, on a free port."""
 
+import fcntl
 import os
 import re
 import shutil
@@ -38,10 +39,17 @@ def _feature_version(java: Path) -> int:
 
 def installed() -> Path:
     """The folder with the registry, fetched if it is not there yet."""
+    _CACHE.mkdir(exist_ok=True)
+    with (_CACHE / "apicurio-registry.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # another process of the tests may be about to fetch it too
+        return _fetched()
+
+
+def _fetched() -> Path:
     folder = _CACHE / f"apicurio-registry-{VERSION}"
     if not folder.exists():
         part = _CACHE / f"apicurio-registry-{VERSION}.{os.getpid()}.part"
-        part.mkdir(parents=True)
+        part.mkdir()
         command = ["mvn", "--batch-mode", "--quiet", _COPY, f"-Dartifact={_ARTIFACT}", f"-DoutputDirectory={part}"]
         fetching = subprocess.run(command, capture_output=True, text=True, check=False)
         assert fetching.returncode == 0, f"Maven could not fetch the registry:\n{fetching.stdout}{fetching.stderr}"

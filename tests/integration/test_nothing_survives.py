@@ -14,14 +14,18 @@ from tests.waiting import wait_until
 
 SUITE = """
 import time
+from pathlib import Path
 from tests.brokers import Broker
 
+def tell(kafka: Broker) -> None:
+    Path(__file__).with_name("broker").write_text(str(kafka.pid))
+
 def test_that_lasts(kafka: Broker) -> None:
-    print("BROKER", kafka.pid, flush=True)
+    tell(kafka)
     time.sleep(100)
 
 def test_that_fails(kafka: Broker) -> None:
-    print("BROKER", kafka.pid, flush=True)
+    tell(kafka)
     assert False
 """
 
@@ -35,41 +39,41 @@ def suite(tmp_path: Path) -> Iterator[Path]:
     (tmp_path / "output").unlink(missing_ok=True)
 
 
-def _run(suite: Path, test: str) -> tuple[subprocess.Popen[str], psutil.Process]:
-    """The suite's process, and its broker's when it is there."""
-    output = suite.parent / "output"
+def _start(suite: Path, test: str, *options: str) -> subprocess.Popen[str]:
     command = [
-        sys.executable, "-m", "pytest", "-q", "-s", "-p", "tests.conftest", "-p", "no:cacheprovider",
+        sys.executable, "-m", "pytest", "-q", "-p", "tests.conftest", "-p", "no:cacheprovider", *options,
         f"--rootdir={ROOT}", f"--config-file={ROOT / 'pyproject.toml'}", f"{suite}::{test}",
     ]  # fmt: skip
-    running = start(command, output=output)
-    try:
-        told = wait_until(
-            lambda: [line for line in output.read_text().splitlines() if line.startswith("BROKER")], "the broker", 60
-        )
-        return running, psutil.Process(int(told[0].split()[1]))
-    except BaseException:
-        end(running)
-        raise
+    return start(command, output=suite.parent / "output")
 
 
+def _broker(suite: Path) -> int:
+    """The process of the suite's broker, 0 while there is none."""
+    told = suite.parent / "broker"
+    return int(told.read_text() or 0) if told.exists() else 0
+
+
+ONE_PROCESS, A_PROCESS_OF_SEVERAL = ("-n", "0"), ("-n", "1")
+
+
+@pytest.mark.parametrize("processes", [ONE_PROCESS, A_PROCESS_OF_SEVERAL], ids=["in one process", "in one of several"])
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_no_broker_survives_a_suite_that_is_stopped(suite: Path, ending: signal.Signals) -> None:
-    running, broker = _run(suite, "test_that_lasts")
+def test_no_broker_survives_a_suite_that_is_stopped(
+    suite: Path, ending: signal.Signals, processes: tuple[str, str]
+) -> None:
+    running = _start(suite, "test_that_lasts", *processes)
     try:
+        broker = psutil.Process(wait_until(lambda: _broker(suite), "the broker", 60))
         running.send_signal(ending)
-        wait_until(lambda: not broker.is_running(), f"the broker to end after {ending.name}")
+        wait_until(lambda: not broker.is_running(), f"the broker to end after {ending.name}", 60)
     finally:
         end(running)
 
 
 def test_no_broker_survives_a_failing_test(suite: Path) -> None:
-    output = suite.parent / "output"
-    command = [sys.executable, "-m", "pytest", "-q", "-s", "-p", "tests.conftest", f"{suite}::test_that_fails"]
-    running = start(command, output=output)
+    running = _start(suite, "test_that_fails")
     try:
-        assert running.wait(timeout=60) == pytest.ExitCode.TESTS_FAILED, output.read_text()
-        (told,) = [line for line in output.read_text().splitlines() if line.startswith("BROKER")]
-        assert not psutil.pid_exists(int(told.split()[1]))
+        assert running.wait(timeout=60) == pytest.ExitCode.TESTS_FAILED, (suite.parent / "output").read_text()
+        assert not psutil.pid_exists(_broker(suite))
     finally:
         end(running)
