@@ -32,6 +32,19 @@ _JAVA = {"KAFKA_HEAP": "512m", "KAFKA_JAVA_OPTIONS": "-XX:+UseSerialGC -XX:Tiere
 """Little memory and quick to start; a benchmark would want the better compiler."""
 
 
+def _ports() -> dict[str, str]:
+    """Each of the processes among which the tests are divided seeks ports of its own: none is taken before its broker is up."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return {}
+    number, count = (
+        int(os.environ["PYTEST_XDIST_WORKER"].removeprefix("gw")),
+        int(os.environ["PYTEST_XDIST_WORKER_COUNT"]),
+    )
+    each = 12_000 // count
+    first = 20_000 + number % count * each
+    return {"KAFKA_PORTS": f"{first}-{first + each - 1}"}
+
+
 class Broker:
     """One node. It can be stopped, killed and frozen, and comes back at the same address with its data."""
 
@@ -108,7 +121,8 @@ class Cluster:
     def __init__(self, folder: Path, brokers: int = 3, settings: Sequence[str] = ()) -> None:
         chosen = [word for setting in (*FAST, *settings) for word in ("--set", setting)]
         command: list[str | Path] = [SCRIPT, "prepare", "--data", folder, "--brokers", str(brokers), *chosen]
-        preparing = subprocess.run(command, capture_output=True, text=True, check=False)
+        environment = {**os.environ, **_ports()}
+        preparing = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
         assert preparing.returncode == 0, f"no Kafka for the tests; `make jars` fetches it:\n{preparing.stderr}"
         self.bootstrap = (folder / "bootstrap").read_text().strip()
         self.brokers = [Broker(folder, node) for node in range(1, brokers + 1)]

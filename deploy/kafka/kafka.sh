@@ -11,7 +11,7 @@
 # A data folder is prepared once and then keeps its ports and settings: `--brokers`, `--port` (of the first broker; the others
 # and the controllers take free ones), `--secured` and `--set` count when it is new. The address of the brokers is in DIR/bootstrap.
 # `--secured DIR`: with TLS, logins and ACLs, by the certificates and the password in DIR; see secured.properties.
-# Environment: KAFKA_HEAP (default 1g), KAFKA_JAVA_OPTIONS, JAVA_HOME.
+# Environment: KAFKA_HEAP (default 1g), KAFKA_JAVA_OPTIONS, KAFKA_PORTS (where free ones are sought, default 20000-31999), JAVA_HOME.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -51,9 +51,10 @@ jars() {
 
 # A port below the range for outgoing connections (so none of those takes it before we listen) on which nobody listens.
 free_port() {
-    local candidate
+    local candidate first last
+    IFS=- read -r first last <<<"${KAFKA_PORTS:-20000-31999}"
     while :; do
-        candidate=$((20000 + (RANDOM * 32768 + RANDOM) % 12000))
+        candidate=$((first + (RANDOM * 32768 + RANDOM) % (last - first + 1)))
         case " $taken " in *" $candidate "*) continue ;; esac
         if ! (exec 3<>"/dev/tcp/127.0.0.1/$candidate") 2>/dev/null; then
             echo "$candidate"
