@@ -24,6 +24,15 @@ test: check jars browser ## checks and all tests, on brokers of their own; ARGS=
 faults: venv jars ## breaks brokers, workers, networks and mail servers for SEED and DURATION (seconds), then compares; ARGS="--help"
 	$(BIN)/python -m tests.faults --seed $(or $(SEED),1) --duration $(or $(DURATION),600) $(if $(PROTOCOL),--protocol $(PROTOCOL)) $(ARGS)
 
+.PHONY: fuzz
+fuzz: export TARGET ?= all
+fuzz: export COUNT ?= 20000
+fuzz: export SEED ?= 1
+fuzz: venv ## what reads others' bytes against bytes that nobody would write: TARGET=policies COUNT=100000 SEED=1 ARGS="--help"
+	$(BIN)/pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes -r requirements/fuzz.txt \
+		|| echo "without atheris: not guided by coverage" >&2
+	$(BIN)/python -m tests.fuzz "$$TARGET" --count "$$COUNT" --seed "$$SEED" $(ARGS)
+
 .PHONY: check
 check: venv ## lint, format, types, and who may import whom
 	$(BIN)/ruff check

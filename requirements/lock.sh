@@ -15,3 +15,7 @@ compile pyproject.toml --extra dev --output-file requirements/dev.txt
 sed 's/ \\$//; /--hash/d' requirements/dev.txt >"$constraints"
 compile pyproject.toml --constraints "$constraints" --output-file requirements/runtime.txt
 printf 'build\nhatchling\n' | compile - --constraints "$constraints" --output-file requirements/build.txt
+# Only for those who fuzz by coverage: wheels are there for Linux on x86-64 alone, of 3.0 for Python 3.11.
+linux='sys_platform == "linux" and platform_machine == "x86_64" and python_version'
+printf 'atheris>=3.1; %s >= "3.12"\natheris==3.0.*; %s < "3.12"\n' "$linux" "$linux" |
+    compile - --only-binary :all: --output-file requirements/fuzz.txt
