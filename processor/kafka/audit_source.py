@@ -59,6 +59,16 @@ class Pins:
     committed: Mapping[int, tuple[int, int]]
     bounds: Mapping[Partition, tuple[int, int]]
 
+    def of(self, topic: str, partition: int) -> tuple[int, int]:
+        """First offset and end of a partition. Raises ReadingFailed where there is none."""
+        found = self.bounds.get((topic, partition))
+        if found is None:
+            raise ReadingFailed(
+                f"{topic} has no partition {partition}, which the verdicts have: they must have the same number "
+                "(`senderwatch topics list` shows both)"
+            )
+        return found
+
     def to_json(self) -> dict[str, Any]:
         """As a file of pins has it."""
         topics: dict[str, dict[str, list[int]]] = {}
@@ -211,14 +221,14 @@ class AuditSource:
 
     def offset_at(self, partition: int, time_ms: int) -> int:
         """The first verdict that Kafka stamped at or after this time; the pinned end where there is none."""
-        end = self.pins.bounds[self._topics.verdicts, partition][1]
+        end = self.pins.of(self._topics.verdicts, partition)[1]
         found = offsets_at(self._settings, self._topics.verdicts, [partition], time_ms)[partition]
         return end if found < 0 else min(found, end)
 
     def verdicts(self, partition: int, start: int, end: int) -> Iterator[Run]:
         """The verdicts from `start` to `end` (exclusive), in order."""
         topic = self._topics.verdicts
-        end = min(end, self.pins.bounds[topic, partition][1])  # less was left, if somebody took records away
+        end = min(end, self.pins.of(topic, partition)[1])  # less was left, if somebody took records away
         if start >= end:
             return
         client = consumer(self._settings, group=None, partition_eof=True)
@@ -244,7 +254,7 @@ class AuditSource:
             client.close()
 
     def _messages(self, topic: str, partition: int) -> Iterator[Any]:
-        first, end = self.pins.bounds[topic, partition]
+        first, end = self.pins.of(topic, partition)
         starts, ends = {partition: first}, {partition: end}
         return read_to_end(self._settings, topic, [partition], starts, ends=ends, should_stop=self._should_stop)
 

@@ -231,7 +231,7 @@ class _Telling:
         """Up to where an input was decided on, as far as the journal tells."""
         if self._is_verdict(position):
             return self._source.pins.committed[position.partition][0]
-        return self._source.pins.bounds[position.topic, position.partition][1]
+        return self._source.pins.of(position.topic, position.partition)[1]
 
     def _why_not_there(self) -> str:
         position = self._course.block.position

@@ -73,7 +73,7 @@ class Past:
         self._versions = versions
         self._partition = partition
         self.decoder = Decoder(RegisteredWriters(records), SEED)
-        self._first, self.end = source.pins.bounds[self._topics.verdicts, partition]
+        self._first, self.end = source.pins.of(self._topics.verdicts, partition)
 
     @property
     def first(self) -> int:
@@ -98,7 +98,7 @@ class Past:
         """What the logs lack before the start: commits, and the policies that were in force there."""
         if start.snapshot is None:
             return []
-        is_whole = self._source.pins.bounds[self._topics.journal, self._partition][0] == 0
+        is_whole = self._source.pins.of(self._topics.journal, self._partition)[0] == 0
         faults = missing_before(self.pages, self._partition, start, is_whole=is_whole)
         version = start.snapshot.policy_version
         if self._versions.of(version) is None:
