@@ -1,0 +1,85 @@
+"""Detect workers as simulated processes, watched: what each knows when it commits, and what it knows after a restore."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from processor.kafka.clients import ClientSettings
+from processor.kafka.serde import Serde
+from processor.kafka.topics import TopicNames
+from processor.telemetry import Health, Metrics
+from processor.workers.detect import DetectOptions, DetectWorker
+from tests.engine_state import state_of
+from tests.simulation.asking import settings_of
+from tests.simulation.broker import Broker
+from tests.simulation.schedule import Process
+
+GROUP = "detector"
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What an engine knows at a commit."""
+
+    commit: int
+    next_offset: int
+    state: dict[str, Any]
+
+
+class WatchedDetectWorker(DetectWorker):
+    """Tells what it has restored."""
+
+    restored: Callable[[int, Known], None]
+
+    def known(self) -> dict[int, Known]:
+        """What each of its engines knows now."""
+        return {
+            partition: Known(work.commit, work.next_offset, state_of(work.engine))
+            for partition, work in self._works.items()
+        }
+
+    def _restore(self, partitions: list[int]) -> None:
+        super()._restore(partitions)
+        for partition, known in self.known().items():
+            if partition in partitions:
+                self.restored(partition, known)
+
+
+class Detector:
+    """One detect worker, from the start of its process to its end."""
+
+    worker_type: type[WatchedDetectWorker] = WatchedDetectWorker
+
+    def __init__(
+        self,
+        broker: Broker,
+        topics: TopicNames,
+        name: str,
+        options: DetectOptions,
+        restored: Callable[[int, Known], None],
+    ) -> None:
+        self._topics = topics
+        self._options = options
+        self._restored = restored
+        self._worker: WatchedDetectWorker | None = None
+        self._settings: ClientSettings = settings_of(broker, lambda: self.process, self._known)
+        self.is_told_to_stop = False
+        self.process: Process = broker.schedule.start(name, self._main)
+
+    def _known(self) -> dict[int, Known]:
+        return {} if self._worker is None else self._worker.known()
+
+    def _main(self) -> None:
+        metrics = Metrics()
+        self._worker = worker = self.worker_type(
+            self._settings,
+            self._topics,
+            Serde(None),
+            None,
+            self._options,
+            metrics,
+            Health(metrics),
+            lambda: self.is_told_to_stop or self.process.is_dead,
+        )
+        worker.restored = self._restored
+        worker.run()

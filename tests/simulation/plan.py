@@ -1,0 +1,57 @@
+"""What a world is like and what goes wrong in it: all drawn from its seed before it begins."""
+
+import random
+from dataclasses import dataclass
+
+PACES = (1.0, 60.0, 600.0, 3000.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """`trouble_s`: until then things go wrong; after it all must come to rest."""
+
+    seed: int
+    partitions: int
+    detectors: int
+    have_slots: bool
+    batch_size: int
+    commit_interval_ms: int
+    sweep_bytes: int
+    pace: float
+    trouble_s: float
+    unlucky: float
+    slow_marker: float
+    stray_error: float
+    kill_every_s: float
+    freeze_every_s: float
+    outage_every_s: float
+    retention_every_s: float
+    stop_every_s: float
+
+    @classmethod
+    def of(cls, seed: int) -> "Plan":
+        """Some worlds have everything go wrong, others one thing alone, and the rest in between."""
+        chance = random.Random(seed)
+
+        def sometimes(*values: float) -> float:
+            return chance.choice([0.0, *values])
+
+        return cls(
+            seed=seed,
+            partitions=chance.randint(1, 3),
+            detectors=chance.randint(1, 3),
+            have_slots=chance.random() < 0.3,
+            batch_size=chance.choice([1, 7, 100, 5000]),
+            commit_interval_ms=chance.choice([20, 100, 500]),
+            sweep_bytes=chance.choice([500, 5000, 1 << 20]),
+            pace=chance.choice(PACES),
+            trouble_s=chance.choice([8.0, 20.0, 40.0]),
+            unlucky=sometimes(0.01, 0.05),
+            slow_marker=sometimes(0.1, 0.5),
+            stray_error=sometimes(0.01),
+            kill_every_s=sometimes(1.0, 4.0, 10.0),
+            freeze_every_s=sometimes(6.0, 12.0),
+            outage_every_s=sometimes(12.0),
+            retention_every_s=sometimes(6.0),
+            stop_every_s=sometimes(5.0),
+        )
