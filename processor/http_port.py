@@ -83,10 +83,10 @@ class Port(ThreadingHTTPServer):
         with suppress(OSError):  # the client was quicker
             connection.shutdown(socket.SHUT_RDWR)
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - the base class calls it so
         """A client that hung up, or was hung up on, is not worth a word; a fault of our own is."""
         if not isinstance(sys.exc_info()[1], OSError | ValueError):
-            logging.getLogger(__name__).exception("a request could not be answered")
+            logging.getLogger(__name__).exception("a request could not be answered")  # noqa: LOG004 - called in one
 
 
 class _AtMost(io.RawIOBase):

@@ -25,6 +25,8 @@ PREFIX = avro.single_object_prefix(RECORD)
 NOW_MS = 1_760_000_000_000
 FUTURE_MS = 300_000
 FIELDS = cast("list[dict[str, Any]]", cast("dict[str, Any]", avro.schema(RECORD))["fields"])
+_CHECKS = {field["name"]: compile_check(field["type"]) for field in FIELDS}
+_CHECK_LONG = compile_check("long")
 
 
 class Counted(NamedTuple):
@@ -98,7 +100,7 @@ def _record(body: bytes) -> dict[str, Any]:
     at = 0
     for field in FIELDS:
         _refuse_long_strings(field["type"], body[at:])
-        end = compile_check(field["type"])(body, at)
+        end = _CHECKS[field["name"]](body, at)
         value = fastavro.schemaless_reader(BytesIO(body[at:end]), field["type"], None)
         _refuse_values(field["name"], value)
         record[field["name"]] = value
@@ -121,7 +123,7 @@ def _refuse_long_strings(type_: Any, rest: bytes) -> None:
     elif type_ != "string":
         return
     try:
-        compile_check("long")(rest, stream.tell())
+        _CHECK_LONG(rest, stream.tell())
     except UndecodableRecord:
         return
     if fastavro.schemaless_reader(stream, "long", None) > STRING_MAX:  # type: ignore[operator]

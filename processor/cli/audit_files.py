@@ -20,15 +20,16 @@ _PAGE_BEGINS = b"<!doctype html>"
 def prepare_files(html: Path | None, parquet: Path | None) -> None:
     """See to it before hours of work that what it finds can be written, and over nothing but an older page. Raises CommandFailed."""
     if html is not None:
-        _prepare_page(html)
+        with _writing("--html", html):  # even to ask whether it is there can fail, for a name that is too long
+            _prepare_page(html)
     if parquet is not None:
         if find_spec("pyarrow") is None:
             raise CommandFailed(
                 "--parquet needs pyarrow, which is not installed: pip install 'senderwatch[parquet]'", EXIT_USAGE
             )
-        if parquet.exists() and not parquet.is_dir():
-            raise CommandFailed(f"--parquet {parquet}: that is a file; name a folder for the tables", EXIT_USAGE)
         with _writing("--parquet", parquet):
+            if parquet.exists() and not parquet.is_dir():
+                raise CommandFailed(f"--parquet {parquet}: that is a file; name a folder for the tables", EXIT_USAGE)
             parquet.mkdir(parents=True, exist_ok=True)
             _try_to_write(parquet)
 
@@ -76,16 +77,15 @@ def _prepare_page(path: Path) -> None:
         )
     if not path.absolute().parent.is_dir():
         raise CommandFailed(f"--html {path}: there is no folder {path.parent}", EXIT_USAGE)
-    with _writing("--html", path):
-        if not path.exists():
-            _try_to_write(path.absolute().parent)
-        elif path.is_file():
-            with path.open("r+b") as old:
-                begins = old.read(len(_PAGE_BEGINS))
-            if begins and begins.lower() != _PAGE_BEGINS:
-                raise CommandFailed(
-                    f"--html {path}: that file is there, and is no page: name another, or remove it", EXIT_USAGE
-                )
+    if not path.exists():
+        _try_to_write(path.absolute().parent)
+    elif path.is_file():
+        with path.open("r+b") as old:
+            begins = old.read(len(_PAGE_BEGINS))
+        if begins and begins.lower() != _PAGE_BEGINS:
+            raise CommandFailed(
+                f"--html {path}: that file is there, and is no page: name another, or remove it", EXIT_USAGE
+            )
 
 
 def _try_to_write(folder: Path) -> None:

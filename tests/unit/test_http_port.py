@@ -8,6 +8,7 @@ from http import HTTPStatus
 import pytest
 
 from processor.http_port import MOST_AT_ONCE, REQUEST_MAX_BYTES, Port
+from tests.http_client import said
 from tests.waiting import wait_until
 
 BODY = b"ok\n"
@@ -23,19 +24,8 @@ def port() -> Iterator[Port]:
         port.end()
 
 
-def said(port: Port, request: bytes) -> bytes:
-    """All that is answered to these bytes, whose end is the client's."""
-    with socket.create_connection(("127.0.0.1", port.number), 20) as client:
-        try:
-            client.sendall(request)
-            client.shutdown(socket.SHUT_WR)
-            return b"".join(iter(lambda: client.recv(65_536), b""))
-        except OSError:  # hung up on
-            return b""
-
-
 def is_answering(port: Port) -> bool:
-    return said(port, b"GET /livez HTTP/1.0\r\n\r\n").endswith(BODY + b"/livez")
+    return said(port.number, b"GET /livez HTTP/1.0\r\n\r\n").endswith(BODY + b"/livez")
 
 
 @pytest.mark.parametrize(
@@ -58,7 +48,7 @@ def is_answering(port: Port) -> bool:
 def test_any_request_is_answered_or_hung_up_on_and_the_next_client_is_served(
     port: Port, request_: bytes, status: bytes, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    answer = said(port, request_)
+    answer = said(port.number, request_)
     assert status in answer[:40]
     assert len(answer) < 4 * REQUEST_MAX_BYTES
     assert is_answering(port)
@@ -100,7 +90,7 @@ def test_an_answer_that_fails_is_told_and_the_port_goes_on(caplog: pytest.LogCap
     port = Port("127.0.0.1", 0, answer)
     port.begin()
     try:
-        assert said(port, b"GET / HTTP/1.0\r\n\r\n") == b""
+        assert said(port.number, b"GET / HTTP/1.0\r\n\r\n") == b""
         assert is_answering(port)
     finally:
         port.end()
