@@ -25,6 +25,8 @@ for _name in [name for name in os.environ if name.startswith("SENDERWATCH_")]:
 # No deadline: the first call of a kernel compiles it, and the machine has other work too.
 # In CI the same examples each time: what lands does not hang on luck. At a desk each run tries others.
 settings.register_profile("suite", deadline=None, derandomize="CI" in os.environ, print_blob=True)
+# For a campaign, by `make test ARGS="--hypothesis-profile thorough --timeout 0 tests/unit"`: twenty times as many, others each time.
+settings.register_profile("thorough", settings.get_profile("suite"), max_examples=2_000, derandomize=False)
 settings.load_profile("suite")
 
 Senderwatch = Callable[..., subprocess.Popen[str]]
