@@ -32,5 +32,22 @@ DETECT = Contender(
     prepare=forget_detection,
     decides=True,
 )
-CONTENDERS = (BARE, DETECT)
-"""In the order in which they take turns. The first is what the others are compared with."""
+
+
+def _audit(name: str, *options: str) -> Contender:
+    """What the detector has just decided is decided again: so it comes after DETECT, and prepares nothing."""
+    return Contender(
+        name,
+        command=lambda bootstrap, topics: (
+            *("-m", "processor.cli.main", "audit", *options),
+            *("--bootstrap-servers", bootstrap, "--topic-prefix", topics.prefix),
+        ),
+        prepare=lambda bootstrap, topics: None,  # noqa: ARG005 - it leaves nothing behind
+        decides=False,
+    )
+
+
+AUDIT = _audit("audit")
+AUDIT_BY_TWO = _audit("audit --jobs 2", "--jobs", "2")
+CONTENDERS = (BARE, DETECT, AUDIT, AUDIT_BY_TWO)
+"""In the order in which they take turns. The others are compared with the first, and those after the detector with it too."""

@@ -22,15 +22,25 @@ def test_bench_measures_every_contender_and_profiles_every_step(tmp_path: Path) 
         ["-------", "---------"],
         ["skewed", "bare loop"],
         ["skewed", "detect"],
+        ["skewed", "audit"],
+        ["skewed", "audit --jobs 2"],
     ]
-    compared = [row for row in rows if len(row) == 6][2:]
-    assert [row[:2] for row in compared] == [["skewed", "detect"]]
-    assert all("SenderBlocked" in row[5] for row in compared), "nothing was decided"
+    compared = [row for row in rows if len(row) == 7][2:]
+    assert [row[1:3] for row in compared] == [
+        ["detect", "bare loop"],
+        ["audit", "bare loop"],
+        ["audit", "detect"],
+        ["audit --jobs 2", "bare loop"],
+        ["audit --jobs 2", "detect"],
+    ]
+    assert "SenderBlocked" in compared[0][6], "nothing was decided"
 
     figures = json.loads(out.read_text())
     assert [(each["contender"], each["records"], len(each["runs"])) for each in figures["results"]] == [
         ("bare loop", 5000, 1),
         ("detect", 5000, 1),
+        ("audit", 5000, 1),
+        ("audit --jobs 2", 5000, 1),
     ]
     assert all(
         run["cpu_s"] > 0 and run["peak_bytes"] > 10_000_000 for each in figures["results"] for run in each["runs"]
