@@ -4,6 +4,7 @@ The group's callbacks come in the thread that polls, while it polls; what they r
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol, TypeVar, cast
 
@@ -57,6 +58,7 @@ class GroupMember:
         self.settings = settings
         self.client: Consumer = clients.consumer(settings, group=group, slot=slot, partition_eof=True)
         self.was_assigned = False
+        self._is_leaving = False
         self._owner = owner
         self._raised: BaseException | None = None
 
@@ -82,14 +84,25 @@ class GroupMember:
         return [Committed(each.partition, each.offset, each.metadata) for each in answers]
 
     def rewind(self, starts: Mapping[int, int]) -> None:
-        """Read owned partitions on from `starts`, whatever was fetched of them before."""
-        places = _places(self.topic, starts)
-        if places:
-            self.client.incremental_unassign(places)
-            self.client.incremental_assign(places)
+        """Read owned partitions on from `starts`, whatever was fetched of them before.
+
+        By seeking: to assign them anew would be taken for the answer to a loss or a revocation that the next poll tells of. The
+        client would join the group again with our agreement, and as its new member we could commit what is another's by then.
+        """
+        for each in _places(self.topic, starts):
+            # One that is not read yet starts where it was assigned, which is no later; one that is no longer read is lost.
+            with suppress(KafkaException):
+                self.client.seek(each)
+
+    def restart(self, partition: int, offset: int) -> None:
+        """Read a partition on from `offset` of which the client has given up reading: what it should have read was not there."""
+        places = _places(self.topic, {partition: offset})
+        self.client.incremental_unassign(places)
+        self.client.incremental_assign(places)
 
     def leave(self) -> None:
         """Leave the group, after `revoked` was called. A member with a slot only stops: its partitions wait for it."""
+        self._is_leaving = True
         self.polled(self.client.close)
 
     def polled(self, poll: Callable[[], Answer]) -> Answer:
@@ -118,7 +131,8 @@ class GroupMember:
             client.incremental_assign(_places(self.topic, starts))
 
         self.was_assigned = True
-        self._keeping(take_over)
+        if not self._is_leaving:  # they come too late, and go at once
+            self._keeping(take_over)
 
     def _on_revoke(self, client: Consumer, places: list[TopicPartition]) -> None:
         self._drop(client, places, self._owner.revoked)

@@ -364,6 +364,7 @@ class DetectWorker:
                 )
             self._teller.gap(partition, work.next_offset, first)
             work.skip_to(first, from_offset=work.next_offset)
+            self._consumer.restart(partition, first)
             self._commit_soon()
         self._read_on()  # what came with the error was not taken up
 

@@ -208,6 +208,31 @@ def test_what_retention_took_is_journaled_as_a_gap(kafka: Broker, topics: TopicN
     assert [(each["from_offset"], each["before_offset"]) for each in gaps] == [(5, 8)]
 
 
+def test_what_retention_takes_from_under_a_worker_is_journaled_as_a_gap(
+    kafka: Broker, topics: TopicNames, detect: Detect
+) -> None:
+    worker = detect()
+    put(kafka, topics, *spam(0, 5))
+    wait_until(lambda: journal(kafka, topics, COMMIT), "the first commit", 30)
+    os.kill(worker.pid, signal.SIGSTOP)
+    try:
+        put(kafka, topics, *spam(5, 4))
+        client = admin(ClientSettings(kafka.bootstrap))
+        for answer in client.delete_records([TopicPartition(topics.verdicts, 0, 8)]).values():
+            answer.result(30)
+    finally:
+        os.kill(worker.pid, signal.SIGCONT)
+    put(kafka, topics, *spam(9, 2))
+
+    def taken() -> list[tuple[int, int]]:
+        return [(each["first_offset"], each["next_offset"]) for each in journal(kafka, topics, COMMIT)]
+
+    wait_until(lambda: taken()[-1][1] == 11, "the verdicts that are left", 30)
+    inputs = [each for commit in journal(kafka, topics, COMMIT) for each in commit["inputs"]]
+    assert [(each["from_offset"], each["before_offset"]) for each in inputs if each["kind"] == "GAP"] == [(5, 8)]
+    assert sum(commit["records"] for commit in journal(kafka, topics, COMMIT)) == 8
+
+
 def test_sigterm_finishes_the_transaction_and_the_next_worker_has_nothing_to_repeat(
     kafka: Broker, topics: TopicNames, detect: Detect, tmp_path: Path
 ) -> None:

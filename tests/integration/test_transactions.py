@@ -7,6 +7,7 @@ from confluent_kafka import Consumer, TopicPartition
 
 from processor.kafka import clients, transactions
 from processor.kafka.clients import ClientSettings
+from processor.kafka.group import GroupMember
 from processor.kafka.transactions import TransactionFailed, Transactions
 from tests.brokers import Broker
 from tests.topics_io import make_topics
@@ -70,3 +71,60 @@ def _goes_through(running: Transactions, offset: TopicPartition) -> bool:
     except TransactionFailed:
         return False
     return True
+
+
+def test_a_member_whose_session_is_over_commits_nothing_before_it_has_heard_so(
+    own_kafka: Broker, member: tuple[Consumer, str]
+) -> None:
+    """Its client then names no member any more, and of nobody the broker does not ask whether he may commit."""
+    consumer, topic = member
+    running = Transactions(ClientSettings(own_kafka.bootstrap), consumer, slot=None, group="members")
+    running.run([], [TopicPartition(topic, 0, 1)])
+    own_kafka.pause()
+    wait_until(lambda: not consumer.memberid(), "the end of the session")
+    own_kafka.resume()
+    with pytest.raises(TransactionFailed, match="session is over"):
+        running.run([], [TopicPartition(topic, 0, 2)])
+    asker = clients.consumer(ClientSettings(own_kafka.bootstrap), group="members")
+    assert asker.committed([TopicPartition(topic, 0)], timeout=30)[0].offset == 1
+    asker.close()
+    _wait_for_partitions(consumer)
+    running.run([], [TopicPartition(topic, 0, 3)])
+
+
+class Heard:
+    """An owner that remembers what the group says."""
+
+    def __init__(self) -> None:
+        self.said: list[tuple[str, list[int]]] = []
+
+    def assigned(self, partitions: list[int]) -> dict[int, int]:
+        self.said.append(("assigned", partitions))
+        return dict.fromkeys(partitions, 0)
+
+    def revoked(self, partitions: list[int]) -> None:
+        self.said.append(("revoked", partitions))
+
+    def lost(self, partitions: list[int]) -> None:
+        self.said.append(("lost", partitions))
+
+
+def test_who_goes_back_to_what_is_committed_still_hears_that_he_has_lost_his_partitions(own_kafka: Broker) -> None:
+    """Else he would give them away in order, as a new member of the group, with a commit that the broker cannot refuse."""
+    topic, heard = make_topics(own_kafka.bootstrap, "", partitions=1).verdicts, Heard()
+    member = GroupMember(ClientSettings(own_kafka.bootstrap), topic, group="members", slot=None, owner=heard)
+    member.join()
+
+    def says(count: int) -> bool:
+        member.polled(lambda: member.client.poll(0.2))
+        return len(heard.said) >= count
+
+    wait_until(lambda: says(1), "the partitions")
+    own_kafka.pause()
+    wait_until(lambda: not member.client.memberid(), "the end of the session")
+    own_kafka.resume()
+    member.rewind({0: 0})
+    wait_until(lambda: says(2), "the loss")
+    assert heard.said == [("assigned", [0]), ("lost", [0])]
+    wait_until(lambda: says(3), "the partitions once more")
+    member.leave()
