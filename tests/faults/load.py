@@ -21,9 +21,9 @@ from processor.kafka.clients import ClientSettings
 from processor.kafka.topics import TopicNames
 from processor.verdicts.event import MessageVerdict, Verdict
 
-SPEEDUP = 300
-"""An hour of event time takes 12 s."""
 HOUR_MS = 3_600_000
+_MOST_SPEEDUP, _MOST_HOURS = 300, 60
+"""An hour of event time takes 12 s, or longer in a campaign that lasts: the reference model remembers all of them."""
 _SLICE_S = 0.02
 _SPAM_PER_BAD_HOUR = 30
 _SCRIPTS = ("grey-", "drop-", "cut-", "550-", "dot-550-", "grey-", "drop-", "cut-", "550-", "dot-550-")
@@ -48,10 +48,15 @@ class Load:
     def write(self, path: Path) -> None:
         path.write_text(json.dumps(asdict(self)))
 
+    @property
+    def speedup(self) -> float:
+        """How many times as fast as the clock the event time runs."""
+        return min(_MOST_SPEEDUP, _MOST_HOURS * HOUR_MS / 1000 / self.duration_s)
+
     def event_time_ms(self, now_ms: int) -> int:
         """What is now in the events: nearly now at the end, further back before."""
         left_ms = self.start_ms + round(self.duration_s * 1000) - now_ms
-        return now_ms - max(0, left_ms) * SPEEDUP - self.behind_ms
+        return now_ms - round(max(0, left_ms) * self.speedup) - self.behind_ms
 
     def across_midnight(self) -> "Load":
         """The same, but when 0.6 of the time are over, a day begins.
@@ -77,7 +82,7 @@ class Traffic:
         self._domains = domains()
         self._prefix = avro.single_object_prefix("MessageVerdict")
         self._number = 0
-        hourly = load.rate * HOUR_MS / 1000 / SPEEDUP / (TENANTS * ACCOUNTS)
+        hourly = load.rate * HOUR_MS / 1000 / load.speedup / (TENANTS * ACCOUNTS)
         self._spam = min(0.9, _SPAM_PER_BAD_HOUR / hourly)
         self._few = min(0.5, 300 / 24 / hourly)
 

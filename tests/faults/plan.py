@@ -14,7 +14,7 @@ PROTOCOLS: tuple[Protocol, ...] = ("classic", "consumer")
 
 STRANDS: dict[str, tuple[tuple[str, ...], tuple[float, float]]] = {
     "workers": (("worker-kill", "worker-kill-in-commit", "worker-freeze", "worker-restart"), (2.0, 8.0)),
-    "brokers": (("broker-kill", "broker-pause", "broker-pause-in-commit", "rolling-restart"), (2.0, 10.0)),
+    "brokers": (("broker-kill", "broker-pause", "broker-pause-in-commit", "blackout", "rolling-restart"), (2.0, 10.0)),
     "network": (("cut", "cut-in-commit", "reset", "cut-one-broker"), (2.0, 10.0)),
     "storms": (("storm",), (10.0, 30.0)),
     "notifiers": (("notifier-kill", "notifier-kill-in-commit", "notifier-freeze", "notifier-cut"), (3.0, 10.0)),

@@ -44,7 +44,7 @@ class Watch:
         self._act(target)
 
 
-class _Requests:
+class Requests:
     """Which requests begin in a stream of bytes: each has its size (4 bytes) and its API key (2) before all else."""
 
     def __init__(self) -> None:
@@ -122,7 +122,7 @@ class Gate:
                 answers, onward = await asyncio.open_connection("127.0.0.1", self.target)
                 self._writers.add(onward)
                 pumps = [
-                    asyncio.ensure_future(self._pump(reader, onward, _Requests())),
+                    asyncio.ensure_future(self._pump(reader, onward, Requests())),
                     asyncio.ensure_future(self._pump(answers, writer, None)),
                 ]
                 try:
@@ -138,7 +138,7 @@ class Gate:
                     each.transport.abort()
 
     async def _pump(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, requests: _Requests | None
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, requests: Requests | None
     ) -> None:
         while data := await reader.read(_CHUNK):
             keys, watch = requests.begun(data) if requests is not None else [], self.watch

@@ -126,6 +126,18 @@ def broker_pause_in_commit(stage: Stage, chance: Random) -> Story:
     yield now_and_then(stage.cluster.is_in_sync)
 
 
+def blackout(stage: Stage, chance: Random) -> Story:
+    """All brokers stand still, and go on at nearly the same time: nobody knows of anybody whether he is still there."""
+    stage.note("blackout", "all brokers")
+    for broker in stage.brokers:
+        broker.pause()
+    yield chance.uniform(1.0, 12.0)
+    for broker in stage.brokers:
+        broker.resume()
+        yield chance.uniform(0.0, 0.5)
+    yield now_and_then(stage.cluster.is_in_sync)
+
+
 def rolling_restart(stage: Stage, chance: Random) -> Story:
     """All brokers one after the other, in order, each when all is whole again."""
     stage.note("rolling-restart", "all brokers")
@@ -228,6 +240,7 @@ STORIES: dict[str, Teller] = {
     "broker-kill": broker_kill,
     "broker-pause": broker_pause,
     "broker-pause-in-commit": broker_pause_in_commit,
+    "blackout": blackout,
     "rolling-restart": rolling_restart,
     "cut": cut,
     "cut-in-commit": cut_in_commit,

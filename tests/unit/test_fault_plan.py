@@ -1,0 +1,100 @@
+"""The pieces of a fault campaign that need no broker: the plan, the moment that a gate looks for, and checks that can fail."""
+
+import json
+import struct
+from collections import Counter
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from processor.notification.kinds import Kind
+from processor.notification.notices import Account, Delivery, Notification, Stage, State
+from tests.faults.load import Load, Traffic
+from tests.faults.mails import MailLedger, check_mails
+from tests.faults.plan import KINDS, SLOW, drawn
+from tests.faults.proxy import Requests
+from tests.faults.stories import STORIES
+from tests.mail_sink import Arrived
+
+SEEDS = st.integers(0, 1000)
+
+
+@given(SEEDS)
+def test_a_seed_is_a_plan_and_each_kind_comes_up(seed: int) -> None:
+    plan = drawn(seed, 150.0, None, 1000.0)
+    assert plan == drawn(seed, 150.0, None, 1000.0)
+    assert {step["kind"] for steps in json.loads(plan.to_json())["strands"].values() for step in steps} == set(KINDS)
+    assert set(KINDS) == set(STORIES)
+
+
+@given(SEEDS)
+def test_a_short_plan_leaves_out_what_takes_all_its_time(seed: int) -> None:
+    strands = drawn(seed, 40.0, None, 1000.0).strands
+    assert {step.kind for steps in strands.values() for step in steps} == set(KINDS) - SLOW
+
+
+@given(st.lists(st.tuples(st.integers(0, 70), st.binary(max_size=40)), max_size=8), st.data())
+def test_requests_are_found_however_their_bytes_are_cut(requests: list[tuple[int, bytes]], data: st.DataObject) -> None:
+    stream = b"".join(struct.pack(">ih", len(body) + 2, key) + body for key, body in requests)
+    seen, found = Requests(), list[int]()
+    while stream:
+        size = data.draw(st.integers(1, len(stream)))
+        found += seen.begun(stream[:size])
+        stream = stream[size:]
+    assert found == [key for key, _ in requests]
+
+
+@given(SEEDS, st.sampled_from([35.0, 600.0, 7200.0]))
+def test_the_events_time_passes_a_midnight_and_is_never_ahead_of_the_clock(seed: int, duration_s: float) -> None:
+    start_ms = 1_760_000_000_000
+    load = Load("", seed, 1000.0, start_ms, duration_s).across_midnight()
+    moments = [start_ms + round(part * 11 * duration_s) for part in range(101)]
+    assert len({load.event_time_ms(each) // 86_400_000 for each in moments}) > 1
+    assert all(load.event_time_ms(each) <= each for each in moments)
+
+
+def test_the_load_is_the_same_for_a_seed() -> None:
+    load = Load("", 3, 1000.0, 1_760_000_000_000, 60.0)
+    one, other = Traffic(load), Traffic(load)
+    assert [one.next(load.start_ms + each) for each in range(500)] == [
+        other.next(load.start_ms + each) for each in range(500)
+    ]
+
+
+# -- every mail is there -----------------------------------------------------------------------------------------------
+
+ANN = "ann@acme.example"
+MAIL = Arrived("noreply@host.example", ANN, b"Message-ID: <n1@host.example>\r\n\r\nblocked\r\n", smtputf8=False)
+OTHER = Arrived("noreply@host.example", ANN, b"Message-ID: <n1@host.example>\r\n\r\nblocked!\r\n", smtputf8=False)
+
+
+def ledger(state: State = State.ACCEPTED, events: tuple[str, ...] = ("e1",)) -> MailLedger:
+    notification = Notification(
+        "n1", Kind.BLOCKED, "acme", (ANN,), (), "en", "UTC", False, "<n1@host.example>", 0, 0, Stage.FINISHED, (ANN,)
+    )  # fmt: skip
+    accounts = [Account("n1", event, place, "bob@acme.example", event, 3, b"") for place, event in enumerate(events)]
+    return MailLedger({"n1": notification}, accounts, [Delivery("n1", ANN, None, state)])
+
+
+def test_a_mail_for_each_event_is_all_that_is_asked_for() -> None:
+    found = check_mails(ledger(), ["e1"], [MAIL], Counter())
+    assert (found.problems, found.mails, found.doubled) == ([], 1, 0)
+
+
+def test_a_repeat_that_was_counted_is_allowed() -> None:
+    found = check_mails(ledger(), ["e1"], [MAIL, MAIL], Counter({("n1", ANN): 1}))
+    assert (found.problems, found.doubled) == ([], 1)
+
+
+def test_whatever_is_wrong_with_mails_is_found() -> None:
+    counted = Counter({("n1", ANN): 1})
+    wrong = {
+        "an event that no mail tells of": check_mails(ledger(), ["e1", "e2"], [MAIL], counted),
+        "an event that nobody published": check_mails(ledger(events=("e1", "e9")), ["e1"], [MAIL], counted),
+        "a mail that nobody accepted": check_mails(ledger(State.REJECTED), ["e1"], [], counted),
+        "a mail that never arrived": check_mails(ledger(), ["e1"], [], counted),
+        "a repeat that was not counted": check_mails(ledger(), ["e1"], [MAIL, MAIL], Counter()),
+        "a repeat that is another mail": check_mails(ledger(), ["e1"], [MAIL, OTHER], counted),
+        "a mail out of nowhere": check_mails(MailLedger({}, [], []), [], [MAIL], counted),
+    }
+    assert [name for name, found in wrong.items() if not found.problems] == []
