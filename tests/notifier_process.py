@@ -7,13 +7,17 @@ import sys
 from pathlib import Path
 
 from processor.cli.signals import stop_on_signals
+from processor.kafka.errors import BrokerUnreachable
 from processor.settings import load_settings
 from processor.telemetry import configure_logging
-from processor.workers.notifying import notify_until
+from processor.workers.notifying import FAILURES, notify_until
 from tests.notifying import SOON
 
 if __name__ == "__main__":
     settings = load_settings(Path(sys.argv[1]), {})
     configure_logging("info", "json")
     with stop_on_signals() as stop:
-        notify_until(settings, stop, once=False, schedule=SOON)
+        try:
+            notify_until(settings, stop, once=False, schedule=SOON)
+        except (*FAILURES, BrokerUnreachable) as failure:
+            sys.exit(f"senderwatch: {failure}")  # as the command does
