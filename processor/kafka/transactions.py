@@ -22,8 +22,8 @@ from processor.kafka.rights import lacks, unwritable
 _log = structlog.get_logger(__name__)
 
 _CALL_TIMEOUT_S = 15.0
-_GIVEN_UP_S = 20.0
-"""For a call that does not keep to it."""
+_GIVEN_UP_S = 10.0
+"""For a call that does not keep to it: the transaction lasts no longer."""
 HOPELESS = frozenset(
     {
         KafkaError.TOPIC_AUTHORIZATION_FAILED,
@@ -205,8 +205,8 @@ def _behind(failure: KafkaError, next_step: Callable[[], None]) -> KafkaError:
 def _in_time(call: Callable[[], None]) -> None:
     """Calls the client, and gives up on a call that outlives its own timeout: its thread stays behind with its producer.
 
-    Where the group's coordinator was taken off the list of brokers (they were all away, or it was for a while), sending offsets
-    waits for it for minutes, or for ever: https://github.com/confluentinc/librdkafka/issues/5511
+    Where the group's coordinator was taken off the list of brokers (they were all away, or it was for a while, as in a rolling
+    restart), sending offsets waits for it for minutes, or for ever: https://github.com/confluentinc/librdkafka/issues/5511
     """
     outcome: Future[None] = Future()
 
