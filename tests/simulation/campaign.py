@@ -40,10 +40,11 @@ def campaign(seeds: range, jobs: int) -> int:
     began_s = time.monotonic()
     faults: Counter[str] = Counter()
     failed: list[int] = []
-    done = commits = restores = events = 0
+    done = commits = restores = events = mails = 0
     for outcome in outcomes(seeds, jobs):
         done += 1
         commits, restores, events = commits + outcome.commits, restores + outcome.restores, events + outcome.events
+        mails += outcome.mails
         faults += outcome.faults
         if outcome.violation is not None:
             failed.append(outcome.seed)
@@ -58,7 +59,7 @@ def campaign(seeds: range, jobs: int) -> int:
     took_s = time.monotonic() - began_s
     what = (
         f"{done:,} seeds in {took_s:.0f} s: {commits:,} commits, {restores:,} restores, {events:,} events, "
-        f"{sum(faults.values()):,} faults"
+        f"{mails:,} mails, {sum(faults.values()):,} faults"
     )
     if failed:
         _say(f"FAILED: {len(failed)} of {what}; seeds {', '.join(map(str, sorted(failed)[:20]))}")

@@ -52,7 +52,7 @@ class SimulatedConsumer:
 
     def __init__(self, broker: Broker, process: Process, properties: dict[str, Any]) -> None:
         self._broker = broker
-        self._process = process
+        self.process = process
         self._group_name: str = properties["group.id"]
         self._slot: str | None = properties.get("group.instance.id")
         self._committed_only = properties["isolation.level"] == "read_committed"
@@ -75,7 +75,7 @@ class SimulatedConsumer:
         (self._topic,) = topics
         self._on = {"assign": on_assign, "revoke": on_revoke, "lost": on_lost}
         self._group  # noqa: B018 - the group is there from now on
-        self._process.schedule.later(0.0, self._beat)
+        self.process.schedule.later(0.0, self._beat)
 
     @property
     def _group(self) -> Group:
@@ -83,11 +83,11 @@ class SimulatedConsumer:
 
     def _beat(self) -> None:
         """The client's own thread: joins, and tells the coordinator that this member is alive."""
-        if self._process.is_dead or self._is_closed or self._error is not None:
+        if self.process.is_dead or self._is_closed or self._error is not None:
             return
-        schedule = self._process.schedule
-        if self._process.is_frozen:
-            schedule.later(self._process.frozen_until_s - schedule.now_s + schedule.chance.random() * 0.02, self._beat)
+        schedule = self.process.schedule
+        if self.process.is_frozen:
+            schedule.later(self.process.frozen_until_s - schedule.now_s + schedule.chance.random() * 0.02, self._beat)
             return
         if not self._broker.is_away:
             self._say_alive()
@@ -128,16 +128,16 @@ class SimulatedConsumer:
 
     def synced(self, member: str, generation: int, partitions: frozenset[int]) -> None:
         """What the coordinator has assigned has come."""
-        if self._process.is_dead or self._is_closed or member != self._member:
+        if self.process.is_dead or self._is_closed or member != self._member:
             return
-        if self._process.is_frozen:
-            delay_s = self._process.frozen_until_s - self._process.schedule.now_s
-            self._process.schedule.later(delay_s, lambda: self.synced(member, generation, partitions))
+        if self.process.is_frozen:
+            delay_s = self.process.frozen_until_s - self.process.schedule.now_s
+            self.process.schedule.later(delay_s, lambda: self.synced(member, generation, partitions))
             return
         if generation != self._group.generation:
             return
         if self._awaits_app:
-            self._process.schedule.later(0.05, lambda: self.synced(member, generation, partitions))
+            self.process.schedule.later(0.05, lambda: self.synced(member, generation, partitions))
             return
         self._generation = generation
         gone, new = self._owned - partitions, partitions - self._owned
@@ -158,17 +158,17 @@ class SimulatedConsumer:
     def _served(self, kind: str, partitions: frozenset[int]) -> None:
         self._owned = self._owned | partitions if kind == "assign" else self._owned - partitions
         self._awaits_app = any(isinstance(each, _Rebalance) for each in self._queue)
-        if self._awaits_app or self._process.is_dead or self._is_closed:
+        if self._awaits_app or self.process.is_dead or self._is_closed:
             return
         if kind == "revoke" or (kind == "lost" and self._member):
-            delay_s = self._process.schedule.chance.random() * 0.02
-            self._process.schedule.later(delay_s, self._rejoin_if_alive)
+            delay_s = self.process.schedule.chance.random() * 0.02
+            self.process.schedule.later(delay_s, self._rejoin_if_alive)
 
     def _rejoin_if_alive(self) -> None:
-        if self._process.is_dead or self._is_closed or self._awaits_app or not self._member:
+        if self.process.is_dead or self._is_closed or self._awaits_app or not self._member:
             return
-        if self._process.is_frozen or self._broker.is_away:
-            self._process.schedule.later(0.5, self._rejoin_if_alive)
+        if self.process.is_frozen or self._broker.is_away:
+            self.process.schedule.later(0.5, self._rejoin_if_alive)
             return
         self._rejoin()
 
@@ -180,18 +180,18 @@ class SimulatedConsumer:
 
     def committed(self, partitions: list[TopicPartition], timeout: float = 60.0) -> list[TopicPartition]:
         """The stable ones: it waits while a transaction may still change them."""
-        self._process.step("before committed")
-        deadline_s = self._process.schedule.now_s + timeout
+        self.process.step("before committed")
+        deadline_s = self.process.schedule.now_s + timeout
         if self._broker.fate("committed") is not Fate.GOOD:
-            self._process.wait(timeout)
+            self.process.wait(timeout)
             raise timed_out("committed")
         places = [(each.topic, each.partition) for each in partitions]
         while self._broker.is_away or any(self._group.is_undecided(place) for place in places):
-            if self._process.schedule.now_s >= deadline_s:
+            if self.process.schedule.now_s >= deadline_s:
                 raise timed_out("committed")
-            self._process.wait(0.05)
+            self.process.wait(0.05)
         found = [self._group.committed.get(place, (-1001, "")) for place in places]
-        self._process.step("after committed")
+        self.process.step("after committed")
         return [
             TopicPartition(*place, offset, metadata) for place, (offset, metadata) in zip(places, found, strict=True)
         ]
@@ -199,13 +199,13 @@ class SimulatedConsumer:
     def close(self) -> None:
         if self._is_closed:
             return
-        self._process.step("before close")
+        self.process.step("before close")
         lost = next((each for each in self._queue if isinstance(each, _Rebalance) and each.kind == "lost"), None)
         self._queue.clear()
         if self._owned and self._error is None:
             self._serve(_Rebalance("revoke" if lost is None else "lost", self._owned))
         self._is_closed = True
-        self._process.step("before leaving")
+        self.process.step("before leaving")
         if self._member and self._slot is None and not self._broker.is_away:
             self._group.leave(self._member)
         self._followed.clear()
@@ -213,22 +213,22 @@ class SimulatedConsumer:
     # -- what is followed ---------------------------------------------------------------------------------------------
 
     def assign(self, partitions: list[TopicPartition]) -> None:
-        self._process.step("assign")
+        self.process.step("assign")
         self._followed.clear()
         self._follow(partitions)
 
     def incremental_assign(self, partitions: list[TopicPartition]) -> None:
-        self._process.step("incremental_assign")
+        self.process.step("incremental_assign")
         self._follow(partitions)
 
     def incremental_unassign(self, partitions: list[TopicPartition]) -> None:
-        self._process.step("incremental_unassign")
+        self.process.step("incremental_unassign")
         for each in partitions:
             self._followed.pop((each.topic, each.partition), None)
 
     def seek(self, partition: TopicPartition) -> None:
         """Only where it is read already: it is no answer to the group, as assigning and unassigning are."""
-        self._process.step("seek")
+        self.process.step("seek")
         if (partition.topic, partition.partition) not in self._followed:
             raise KafkaException(KafkaError(KafkaError._STATE))
         self._follow([partition])
@@ -250,7 +250,7 @@ class SimulatedConsumer:
         return (0, -1001 if followed is None else followed.high)
 
     def list_topics(self, topic: str | None = None, timeout: float = -1) -> Any:
-        return listed(self._broker, self._process)
+        return listed(self._broker, self.process)
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
@@ -263,7 +263,7 @@ class SimulatedConsumer:
 
         A new fetch of a partition makes the batch forget what it has of an older one (librdkafka's barrier), no sooner.
         """
-        process, chance = self._process, self._broker.chance
+        process, chance = self.process, self._broker.chance
         process.step(IDLE)
         if self._error is not None:
             return [_error(self._error)]

@@ -48,8 +48,6 @@ class WatchedDetectWorker(DetectWorker):
 class Detector:
     """One detect worker, from the start of its process to its end."""
 
-    worker_type: type[WatchedDetectWorker] = WatchedDetectWorker
-
     def __init__(
         self,
         broker: Broker,
@@ -71,7 +69,7 @@ class Detector:
 
     def _main(self) -> None:
         metrics = Metrics()
-        self._worker = worker = self.worker_type(
+        self._worker = worker = WatchedDetectWorker(
             self._settings,
             self._topics,
             Serde(None),

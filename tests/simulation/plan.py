@@ -13,6 +13,7 @@ class Plan:
     seed: int
     partitions: int
     detectors: int
+    notifiers: int
     have_slots: bool
     batch_size: int
     commit_interval_ms: int
@@ -27,6 +28,7 @@ class Plan:
     outage_every_s: float
     retention_every_s: float
     stop_every_s: float
+    mail_trouble: float
 
     @classmethod
     def of(cls, seed: int) -> "Plan":
@@ -40,6 +42,7 @@ class Plan:
             seed=seed,
             partitions=chance.randint(1, 3),
             detectors=chance.randint(1, 3),
+            notifiers=chance.choice([0, 1, 2]),
             have_slots=chance.random() < 0.3,
             batch_size=chance.choice([1, 7, 100, 5000]),
             commit_interval_ms=chance.choice([20, 100, 500]),
@@ -54,4 +57,5 @@ class Plan:
             outage_every_s=sometimes(12.0),
             retention_every_s=sometimes(6.0),
             stop_every_s=sometimes(5.0),
+            mail_trouble=sometimes(0.2),
         )

@@ -44,7 +44,11 @@ class Process:
         self.is_spared_idle = False
         """Whether calls that only look for records cost no life."""
         self.died_in = ""
+        self.freezes_in: int | None = None
+        """Calls until it stands still (SIGSTOP), those not counted that only look for records; and for how long then."""
+        self.freezes_for_s = 0.0
         self.frozen_until_s = 0.0
+        self.times_frozen = 0
         self.turn = threading.Semaphore(0)
         self._main = main
         self.thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -77,7 +81,17 @@ class Process:
             if self.lives <= 0:
                 self.is_dead = True
                 self.died_in = what
+        if self.freezes_in is not None and what != IDLE:
+            self.freezes_in -= 1
+            if self.freezes_in <= 0:
+                self.freeze()
         self.wait(self.schedule.chance.random() * 0.004)
+
+    def freeze(self) -> None:
+        """Stand still from now on, and go on later as if nothing had been."""
+        self.freezes_in = None
+        self.times_frozen += 1
+        self.frozen_until_s = max(self.frozen_until_s, self.schedule.now_s + self.freezes_for_s)
 
     @property
     def is_frozen(self) -> bool:
@@ -93,7 +107,7 @@ class Schedule:
         self.now_s = 0.0
         self.happened = 0
         self._start_ms = start_ms
-        self._pace = pace
+        self.pace = pace
         self._limit = limit
         self._due: list[_Due] = []
         self._number = 0
@@ -104,7 +118,7 @@ class Schedule:
 
     @property
     def now_ms(self) -> int:
-        return self._start_ms + int(self.now_s * 1000 * self._pace)
+        return self._start_ms + int(self.now_s * 1000 * self.pace)
 
     def start(self, name: str, main: Callable[[], None]) -> Process:
         """A process that begins soon."""

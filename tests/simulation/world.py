@@ -3,17 +3,25 @@
 import gc
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Protocol
 
 from processor.kafka.errors import BrokerUnreachable
 from processor.kafka.topics import TopicNames
 from processor.kafka.transactions import Fenced
+from processor.notification.message import Envelope
+from processor.notification.outgoing import Errand
 from processor.workers.detect import DetectOptions
 from tests.simulation.broker import Broker, Weather
 from tests.simulation.decisions import Decisions, Violated, must
-from tests.simulation.detectors import GROUP, Detector
+from tests.simulation.detectors import GROUP, Detector, Known
 from tests.simulation.log import Transaction
+from tests.simulation.mailing import MailServer, SimulatedPostman
+from tests.simulation.mails import Mails
+from tests.simulation.notifiers import GROUP as NOTIFIERS
+from tests.simulation.notifiers import NotifierProcess
 from tests.simulation.plan import Plan
 from tests.simulation.schedule import Process, Schedule
 from tests.simulation.traffic import Traffic
@@ -34,8 +42,16 @@ class Outcome:
     commits: int
     restores: int
     events: int
+    mails: int
     seconds: float
     steps: int
+
+
+class Worker(Protocol):
+    """A detector or a notifier."""
+
+    process: Process
+    is_told_to_stop: bool
 
 
 @dataclass(slots=True)
@@ -43,16 +59,14 @@ class _Place:
     """A worker's place in the world: who stands in it dies or ends, and another follows."""
 
     name: str
-    options: DetectOptions
-    worker: Detector | None = None
+    start: Callable[[str], Worker]
+    worker: Worker | None = None
     back_at_s: float = 0.0
     generation: int = 0
 
 
 class World:
     """Everything that there is."""
-
-    detector_type: type[Detector] = Detector
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
@@ -65,7 +79,12 @@ class World:
         for topic, partitions in self._partitions().items():
             self.broker.create(topic, partitions)
         self.traffic = Traffic(self.broker, self.topics, self.decisions, plan.trouble_s)
-        self.places = [self._place(number) for number in range(plan.detectors)]
+        self.mail_server = MailServer(plan.mail_trouble)
+        self.mails = Mails(lambda: self.broker, self.topics, self.mail_server)
+        self.places = [
+            *(self._place("detector", number, self._start_detector) for number in range(plan.detectors)),
+            *(self._place("notifier", number, self._start_notifier) for number in range(plan.notifiers)),
+        ]
         self.is_at_rest = False
         for every_s, trouble in (
             (plan.kill_every_s, self._kill),
@@ -86,18 +105,33 @@ class World:
         out = dict.fromkeys((names.restrictions, names.restricted, names.notifications), 2)
         return {**alike, **out, names.dead_letters: 1, names.policies: 1}
 
-    def _place(self, number: int) -> _Place:
+    def _place(self, kind: str, number: int, start: Callable[[str, str | None], Worker]) -> _Place:
+        slot = f"slot-{number}" if self.plan.have_slots else None
+        return _Place(f"{kind}-{number}", lambda name: start(name, slot), back_at_s=self.schedule.chance.random() * 2)
+
+    def _start_notifier(self, name: str, slot: str | None) -> Worker:
+        return NotifierProcess(self.broker, self.topics, name, slot, self.mail_server, self._asked)
+
+    def _asked(self, postman: SimulatedPostman, errand: Errand, envelope: Envelope) -> None:
+        with self._watching():
+            self.mails.asked(postman, errand, envelope)
+
+    def _start_detector(self, name: str, slot: str | None) -> Worker:
         plan = self.plan
         options = DetectOptions(
             group=GROUP,
-            slot=f"slot-{number}" if plan.have_slots else None,
+            slot=slot,
             commit_interval_ms=plan.commit_interval_ms,
             batch_size=plan.batch_size,
             sweep_bytes=plan.sweep_bytes,
             once=False,
             policy_set="default",
         )
-        return _Place(f"detector-{number}", options, back_at_s=self.schedule.chance.random() * 2)
+        return Detector(self.broker, self.topics, name, options, self._restored)
+
+    def _restored(self, partition: int, known: Known) -> None:
+        with self._watching():
+            self.decisions.restored(partition, known)
 
     # -- what goes wrong ----------------------------------------------------------------------------------------------
 
@@ -130,8 +164,12 @@ class World:
         victim = self._someone()
         if victim is not None:
             self.faults["frozen"] += 1
-            until_s = self.schedule.now_s + self.schedule.chance.choice([0.5, 4.0, 8.0, 14.0])
-            victim.frozen_until_s = max(victim.frozen_until_s, until_s)
+            chance = self.schedule.chance
+            victim.freezes_for_s = chance.choice([0.5, 4.0, 8.0, 14.0])
+            if chance.random() < 0.3:
+                victim.freeze()
+            else:
+                victim.freezes_in = chance.randint(1, 20)
 
     def _outage(self) -> None:
         self.faults["broker away"] += 1
@@ -156,10 +194,18 @@ class World:
     # -- who watches --------------------------------------------------------------------------------------------------
 
     def _decided(self, transaction: Transaction) -> None:
-        try:
+        with self._watching():
             if GROUP in transaction.groups:
                 self.decisions.decided(transaction)
-        except Violated as violated:  # not for the worker that asked
+            elif NOTIFIERS in transaction.groups:
+                self.mails.decided(transaction)
+
+    @contextmanager
+    def _watching(self) -> Iterator[None]:
+        """What does not hold ends the world; it is nothing for the worker that happens to be at it."""
+        try:
+            yield
+        except Violated as violated:
             self.schedule.fail(violated)
 
     def _watch(self) -> None:
@@ -167,15 +213,16 @@ class World:
         now_s = self.schedule.now_s
         if self.is_calm:
             self.broker.weather = Weather()
+            self.mail_server.trouble = 0.0
         for each in self.places:
             if each.worker is not None and each.worker.process.has_ended:
                 self._ended(each, each.worker.process)
             if each.worker is None and now_s >= each.back_at_s:
                 each.generation += 1
-                each.worker = self.detector_type(
-                    self.broker, self.topics, f"{each.name}.{each.generation}", each.options, self.decisions.restored
-                )
+                each.worker = each.start(f"{each.name}.{each.generation}")
         self.is_at_rest = self.is_calm and not self.broker.is_away and self.decisions.is_all_taken()
+        if self.is_at_rest and self.plan.notifiers:
+            self.is_at_rest = self.mails.is_all_told()
         must(now_s < self.plan.trouble_s + REST_S, "nothing comes to rest", *self._where())
         if not self.is_at_rest:
             self.schedule.later(_WATCH_S, self._watch)
@@ -205,6 +252,8 @@ class World:
         try:
             self.schedule.run(lambda: self.is_at_rest)
             self.decisions.check_readers()
+            if self.plan.notifiers:
+                self.mails.check()
         finally:
             self.schedule.end()
 
@@ -212,13 +261,16 @@ class World:
         unlucky = Counter(self.broker.unlucky)
         unlucky["transactions ended by the broker"] += self.broker.transactions.expired
         unlucky["rebalances"] += sum(group.rebalances for group in self.broker.groups.values())
+        unlucky["mails twice"] += self.mail_server.doubles
+        unlucky["mails refused or unanswered"] += self.mail_server.refused
         return Outcome(
             self.plan.seed,
             violation,
             self.faults + unlucky,
-            self.decisions.commits,
+            self.decisions.commits + self.mails.commits,
             self.decisions.restores,
             sum(len(told) for told in self.decisions.published.values()),
+            sum(self.mail_server.taken.values()),
             self.schedule.now_s,
             self.schedule.happened,
         )
