@@ -24,6 +24,8 @@ def records(stream: IO[bytes], first: int = 1) -> Iterator[tuple[int, MessageVer
     number = 1
     try:
         for block in fastavro.block_reader(stream, cast("Any", avro.schema("MessageVerdict"))):
+            if block.num_records < 0:
+                raise ValueError(f"a block claims {block.num_records} records")
             if number + block.num_records <= first:
                 number += block.num_records
                 continue

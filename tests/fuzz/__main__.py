@@ -69,7 +69,7 @@ def _campaign(name: str, count: int, seed: int, asked: str) -> int:
             if guided:
                 from tests.fuzz import guiding
 
-                outcomes, reached = guiding.run(name, count, seed, advance)
+                reached = guiding.run(name, count, seed, advance, outcomes)
             else:
                 campaign.run(target, count, seed, advance, outcomes)
     except Found as found:

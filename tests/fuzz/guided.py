@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -16,7 +17,7 @@ with atheris.instrument_imports(include=["processor"]):
     from tests.fuzz.registry import target_named
     from tests.fuzz.target import Found
 
-_NOTE_EVERY = 256
+_NOTE_EVERY_S = 0.5
 
 
 def main(name: str, count: int, seed: int, place: Path) -> None:
@@ -26,6 +27,7 @@ def main(name: str, count: int, seed: int, place: Path) -> None:
     for number, content in enumerate(target.seeds()):
         (place / "begin" / str(number)).write_bytes(content)
     outcomes: Counter[str] = Counter()
+    noted_s = [time.monotonic()]
 
     def one(content: bytes) -> None:
         try:
@@ -35,8 +37,9 @@ def main(name: str, count: int, seed: int, place: Path) -> None:
             (place / "found").write_bytes(content)
             os._exit(1)
         done = outcomes.total()
-        if done % _NOTE_EVERY == 0 or done >= count:
+        if time.monotonic() - noted_s[0] > _NOTE_EVERY_S or done >= count:
             guiding.note(place, outcomes)
+            noted_s[0] = time.monotonic()
         if done >= count:
             sys.stdout.flush()
             os._exit(0)

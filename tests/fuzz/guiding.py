@@ -19,29 +19,30 @@ _COVERED = re.compile(r"cov: (\d+) ft: (\d+)")
 _HUNG_S, _MEMORY_MB = 60, 4096
 
 
-def run(name: str, count: int, seed: int, progress: Progress) -> tuple[Counter[str], str]:
-    """Check `count` inputs in a process of its own; the outcomes, and in words what was reached. Raises Found."""
+def run(name: str, count: int, seed: int, progress: Progress, into: Counter[str]) -> str:
+    """Check `count` inputs in a process of its own, outcomes counted in `into`; in words what was reached. Raises Found."""
     with tempfile.TemporaryDirectory(prefix="fuzz-") as folder:
         place = Path(folder)
         (place / "begin").mkdir()
         command = [sys.executable, "-m", "tests.fuzz.guided", name, str(count), str(seed), folder]
         # As plain Python the kernels' own loops and branches guide.
         environment = {**os.environ, "NUMBA_DISABLE_JIT": "1"}
-        with (place / "said").open("w") as said:
-            child = subprocess.Popen(command, stdout=said, stderr=said, env=environment)
-            told = 0
-            while child.poll() is None:
-                time.sleep(_LOOK_S)
-                now = _outcomes(place).total()
-                progress(now - told)
-                told = now
+        with (
+            (place / "said").open("w") as said,
+            subprocess.Popen(command, stdout=said, stderr=said, env=environment) as child,
+        ):
+            try:
+                while child.poll() is None:
+                    time.sleep(_LOOK_S)
+                    progress(_outcomes(place).total() - into.total())
+                    into.update(_outcomes(place) - into)
+            finally:
+                child.kill()
+        into.update(_outcomes(place) - into)
         text = (place / "said").read_text(errors="replace")
         _raise_found(place, child.returncode, text)
         covered = _COVERED.findall(text)
-        reached = (
-            f"; coverage {covered[-1][0]} edges, {covered[-1][1]} features, from {covered[0][0]}" if covered else ""
-        )
-        return _outcomes(place), reached
+        return f"; coverage {covered[-1][0]} edges, {covered[-1][1]} features, from {covered[0][0]}" if covered else ""
 
 
 def arguments(name: str, seed: int, place: Path, longest: int) -> list[str]:
