@@ -155,6 +155,7 @@ def test_a_topic_that_believes_its_writers_cannot_stop_a_worker_nor_turn_command
     assert names(kafka, topics) == ["SenderBlocked", "SenderUnblocked"], "a topic's own order holds"
 
 
+@pytest.mark.timeout(300)  # 17 s of work, for a machine that is busy with other things
 def test_a_worker_that_is_behind_carries_a_command_out_before_the_verdicts_that_are_left(
     kafka: Broker, topics: TopicNames, detect: Detect
 ) -> None:
