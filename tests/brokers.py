@@ -118,9 +118,13 @@ class Broker:
 class Cluster:
     """Several brokers that hold each partition three times and need two of them for a write; or just one."""
 
-    def __init__(self, folder: Path, brokers: int = 3, settings: Sequence[str] = ()) -> None:
+    def __init__(
+        self, folder: Path, brokers: int = 3, settings: Sequence[str] = (), *, secrets: Path | None = None
+    ) -> None:
+        """`secrets`: with TLS, logins and ACLs, by the certificates and the password in that folder."""
         chosen = [word for setting in (*FAST, *settings) for word in ("--set", setting)]
         command: list[str | Path] = [SCRIPT, "prepare", "--data", folder, "--brokers", str(brokers), *chosen]
+        command += ["--secured", secrets] if secrets is not None else []
         environment = {**os.environ, **_ports()}
         preparing = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
         assert preparing.returncode == 0, f"no Kafka for the tests; `make jars` fetches it:\n{preparing.stderr}"

@@ -46,6 +46,11 @@ jars() {
     command -v mvn >/dev/null || fail "Kafka itself is fetched with Maven, which is missing (Debian: maven)"
     rm -rf "$here/jars" "$here/jars.part"
     mvn --batch-mode --quiet -Dstyle.color=never --file "$here/pom.xml" package -Djars="$here/jars.part" >&2 || fail "Maven could not fetch Kafka"
+    # Maven checks what a repository says of its own files; that they are the same ones as ever, we check. A new version in pom.xml:
+    # sha256sum ./*.jar >../jars.sha256 in its folder.
+    [ "$(find "$here/jars.part" -name '*.jar' | wc -l)" = "$(wc -l <"$here/jars.sha256")" ] &&
+        (cd "$here/jars.part" && sha256sum --check --strict --quiet "$here/jars.sha256" >&2) ||
+        fail "what Maven fetched is not what jars.sha256 says: $here/jars.part"
     mv "$here/jars.part" "$here/jars"
 }
 

@@ -17,6 +17,7 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import cast
 
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import (
@@ -89,10 +90,11 @@ def names_in(settings: Settings) -> dict[str, str]:
 
 def described(binding: AclBinding) -> str:
     """One right, as a person reads it."""
-    kind = next(word for word, each in _RESOURCES.items() if each == binding.restype)
-    operation = next((word for word, each in _OPERATIONS.items() if each == binding.operation), binding.operation.name)
+    kind = next((word for word, each in _RESOURCES.items() if each == binding.restype), str(binding.restype))
+    operation = next((word for word, each in _OPERATIONS.items() if each == binding.operation), str(binding.operation))
     star = "*" if binding.resource_pattern_type == ResourcePatternType.PREFIXED else ""
-    return f"{operation} {kind} {binding.name}{star}"
+    denied = "not " if binding.permission_type == AclPermissionType.DENY else ""
+    return f"{denied}{operation} {kind} {binding.name}{star}"
 
 
 def password_in(folder: Path, login: str) -> bytes:
@@ -121,12 +123,16 @@ def let_in(client: AdminClient, login: str, password: bytes) -> None:
 
 def beyond(client: AdminClient, login: str, bindings: Sequence[AclBinding]) -> Iterator[str]:
     """What the login has that is not in the table. Raises KafkaException."""
+    anything, who = (
+        cast("str", None),
+        f"User:{login}",
+    )  # the library takes None for a name that is left open; its types do not
     everything = AclBindingFilter(
-        ResourceType.ANY, None, ResourcePatternType.ANY, f"User:{login}", None, AclOperation.ANY, AclPermissionType.ANY
-    )  # fmt: skip
+        ResourceType.ANY, anything, ResourcePatternType.ANY, who, anything, AclOperation.ANY, AclPermissionType.ANY
+    )
     for binding in client.describe_acls(everything, request_timeout=_TIMEOUT_S).result():
         if binding not in bindings:
-            yield f"{binding.permission_type.name} {binding.operation.name} {binding.restype.name} {binding.name}"
+            yield described(binding)
 
 
 def main() -> int:

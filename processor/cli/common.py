@@ -13,6 +13,8 @@ from processor.telemetry import configure_logging
 
 _PANEL = "Common options"
 
+_SECRET_PROPERTIES = ("password", "secret", "key.pem")
+
 EXIT_OK = 0
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -92,6 +94,12 @@ def _as_properties(pairs: list[str] | None) -> dict[str, str] | None:
         name, equals, value = pair.partition("=")
         if not equals or not name:
             raise CommandFailed(f"--kafka-property {name}: expected NAME=VALUE", EXIT_USAGE)
+        if any(word in name for word in _SECRET_PROPERTIES):
+            raise CommandFailed(
+                f"--kafka-property {name}: everybody on the machine can read a command line; give it as a file (setting "
+                "kafka.property_files) or as a variable",
+                EXIT_USAGE,
+            )
         properties[name] = value
     return properties
 

@@ -167,8 +167,9 @@ def check_reachable(settings: ClientSettings, timeout_s: float = 6.0) -> None:
     specific = [error for error in heard if "brokers are down" not in error.str()]
     found = (specific or heard or [last])[0]
     servers = settings.bootstrap_servers
-    is_silent = not heard or found.code() == KafkaError._AUTHENTICATION  # nothing came that a handshake of our own could explain
-    why = None if is_silent else explained(servers, settings.properties)
+    # What a handshake of our own could explain: not a login that is refused, nor that nothing comes at all.
+    is_unexplained = bool(heard) and found.code() != KafkaError._AUTHENTICATION
+    why = explained(servers, settings.properties) if is_unexplained else None
     if why is not None or found.code() in _REFUSED:
         raise BrokerRefused(servers, why or found.str())
     raise BrokerUnreachable(servers, found.str())

@@ -200,11 +200,11 @@ def _delivered(
     client = producer(settings, extra={"message.timeout.ms": round(_PATIENCE_S * 1000), "linger.ms": 0})
     try:
         client.produce(topic, value, key, PARTITION, on_delivery=lambda *report: reports.append(report))
-    except KafkaException as failed:
+        deadline = time.monotonic() + _PATIENCE_S + _MORE_S
+        while not reports and time.monotonic() < deadline:
+            client.flush(_SLICE_S)
+    except KafkaException as failed:  # from the flush, when the client may write nowhere at all
         return failed.args[0], None
-    deadline = time.monotonic() + _PATIENCE_S + _MORE_S
-    while not reports and time.monotonic() < deadline:
-        client.flush(_SLICE_S)
     return reports[0] if reports else (None, None)
 
 

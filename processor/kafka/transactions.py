@@ -127,11 +127,11 @@ class Transactions:
                 raise KafkaException(failures[0] if failures else KafkaError(KafkaError._TIMED_OUT, "flush"))
             # Fetched anew each time: the broker refuses a zombie of an older generation by it.
             member = self._consumer.consumer_group_metadata()
-            if not self._consumer.memberid():
-                raise KafkaException(KafkaError(KafkaError.UNKNOWN_MEMBER_ID, "the group session is over"))
             send = partial(producer.send_offsets_to_transaction, list(offsets), member, _CALL_TIMEOUT_S)
             if failures:
                 raise KafkaException(_behind(failures[0], send))
+            if not self._consumer.memberid():
+                raise KafkaException(KafkaError(KafkaError.UNKNOWN_MEMBER_ID, "the group session is over"))
             _in_time(send)
             producer.commit_transaction(_CALL_TIMEOUT_S)
         except (KafkaException, BufferError, SystemError) as error:
