@@ -15,6 +15,7 @@ from processor.audit.pages import Page, Snapshot
 from processor.audit.replay import Replay, Sources, WarmUp
 from processor.detection.changes import touched
 from processor.detection.engine import Engine
+from processor.detection.layout import CELLS_MAX, SENDERS_MAX
 from processor.kafka import changelog, journal
 from processor.kafka.audit_source import AuditSource, Pins
 from processor.kafka.changelog import CommitMark, Head, RestoreFailed, _Log
@@ -121,11 +122,13 @@ def _reaches_far(value: bytes) -> bool:
         name, record = _SERDE.decode(value)
         if name != changelog.RECORD:
             return False
-        places = [(record["senders"] or {}).get("numbers"), (record["cells"] or {}).get("slots")]
-        columns = [unpacked(column) for column in places if column is not None]
+        numbers = (record["senders"] or {}).get("numbers")
+        slots = (record["cells"] or {}).get("slots")
+        last_number = 0 if numbers is None else int(unpacked(numbers).max(initial=0))
+        last_slot = 0 if slots is None else int(np.cumsum(unpacked(slots)).max(initial=0))
     except ValueError:
         return False
-    return any(np.cumsum(column).max(initial=0) > _VAST or column.max(initial=0) > _VAST for column in columns)
+    return _VAST < last_number < SENDERS_MAX or _VAST < last_slot < CELLS_MAX
 
 
 def _check_journal(given: bytes) -> str:
