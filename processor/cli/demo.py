@@ -2,7 +2,6 @@
 
 import io
 import logging
-import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from rich.console import Console
 from rich.live import Live
 
 from processor.cli.common import EXIT_FAILED, EXIT_USAGE, CommandFailed, Config, KafkaProperties, prepare
+from processor.cli.output import OutputLost, forget
 from processor.cli.signals import stop_on_signals
 from processor.settings import Settings
 from processor.telemetry import configure_logging
@@ -79,8 +79,10 @@ def demo(
                 last = run_demo(Story(seconds, rate, seed), files, place, should_stop=stop, show=show)
             except demo_broker.DemoFailed as error:
                 raise CommandFailed(f"{error}\nwhat went before is in {files.log}", EXIT_FAILED) from None
-            except BrokenPipeError:  # whoever read the lines has enough of them
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            except OutputLost as lost:
+                if not lost.is_closed_pipe:
+                    raise
+                forget()  # whoever read the lines has enough of them
                 return
     console.print(*summary(last, files), sep="\n", highlight=False, markup=False, soft_wrap=True)
 
