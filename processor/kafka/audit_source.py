@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from processor.audit.findings import Event
 from processor.audit.pages import Page, Snapshot
@@ -17,7 +17,7 @@ from processor.avro import UndecodableRecord
 from processor.detection.changes import SenderValues, check
 from processor.detection.soundness import check_whole
 from processor.kafka.changelog import CommitMark
-from processor.kafka.clients import ClientSettings, admin, consumer
+from processor.kafka.clients import ClientSettings, consumer
 from processor.kafka.columns import senders_values
 from processor.kafka.errors import BrokerUnreachable
 from processor.kafka.event_log import EventName
@@ -113,20 +113,21 @@ def pin(settings: ClientSettings, topics: TopicNames, group: str) -> Pins:
 
 
 def _committed(settings: ClientSettings, topic: str, partitions: list[int], group: str) -> dict[int, tuple[int, int]]:
-    client = admin(settings)
-    asked = ConsumerGroupTopicPartitions(group, [TopicPartition(topic, partition) for partition in partitions])
+    """Asked by a consumer that never joins: an admin client of librdkafka dies of a coordinator that is not ready (2.16)."""
+    client = consumer(settings, group=group)
     try:
-        answer = client.list_consumer_group_offsets([asked], require_stable=True, request_timeout=_ASK_S)[
-            group
-        ].result()
+        answers = client.committed([TopicPartition(topic, partition) for partition in partitions], timeout=_ASK_S)
     except KafkaException as error:
-        if error.args[0].retriable():
+        code = error.args[0].code()
+        if error.args[0].retriable() or code == KafkaError._TIMED_OUT:
             raise BrokerUnreachable(settings.bootstrap_servers, error.args[0].str()) from None
-        if error.args[0].code() == KafkaError.GROUP_AUTHORIZATION_FAILED:
+        if code == KafkaError.GROUP_AUTHORIZATION_FAILED:
             raise ReadingFailed(lacks("Describe", f"group {group}")) from None
         raise ReadingFailed(f"cannot ask for the offsets of group {group}: {error.args[0].str()}") from None
+    finally:
+        client.close()
     found = {}
-    for each in answer.topic_partitions:
+    for each in answers:
         mark = CommitMark.from_metadata(each.metadata) if each.offset >= 0 else None
         found[each.partition] = (max(each.offset, 0), 0 if mark is None else mark.commit)
     return found
