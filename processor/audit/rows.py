@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from processor.audit.findings import Event, Finding
+from processor.audit.replay import LogFault
 from processor.audit.report import AuditReport, PartitionAudit
 from processor.audit.words import verdict
 
@@ -32,14 +33,18 @@ def partition_rows(report: AuditReport) -> Iterator[dict[str, Any]]:
 def fault_rows(report: AuditReport) -> Iterator[dict[str, Any]]:
     """One a fault of the logs."""
     for each in _partitions(report):
-        for fault in each.faults:
-            yield {
-                "fault": fault.fault.value,
-                "partition": fault.partition,
-                "from_offset": fault.from_offset,
-                "to_offset": fault.to_offset,
-                "message": fault.message,
-            }
+        yield from map(fault_row, each.faults)
+
+
+def fault_row(fault: LogFault) -> dict[str, Any]:
+    """A fault of the logs."""
+    return {
+        "fault": fault.fault.value,
+        "partition": fault.partition,
+        "from_offset": fault.from_offset,
+        "to_offset": fault.to_offset,
+        "message": fault.message,
+    }
 
 
 def finding_rows(report: AuditReport) -> Iterator[dict[str, Any]]:

@@ -41,7 +41,7 @@ def lines(report: AuditReport, most: int = MOST) -> Iterator[str]:
     yield from _more(len(report.findings) - most, "finding")
     if report.faults:
         yield ""
-        yield from map(_fault, report.faults[:most])
+        yield from map(fault_line, report.faults[:most])
         yield from _more(len(report.faults) - most, "fault")
     unaudited = [each for each in report.partitions if each.unaudited is not None]
     if unaudited:
@@ -114,7 +114,8 @@ def _finding(finding: Finding) -> Iterator[str]:
     )
 
 
-def _fault(fault: LogFault) -> str:
+def fault_line(fault: LogFault) -> str:
+    """What is wrong with the logs, and where."""
     word = "GAP" if fault.fault is Fault.RETENTION_GAP else "FAULT"
     return f"{word}  partition {fault.partition}, {place(fault)}: {FAULTS[fault.fault]}: {said(fault.message)}"
 

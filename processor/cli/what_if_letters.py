@@ -3,9 +3,10 @@
 from pathlib import Path
 
 from processor.audit.what_if import Outcome
-from processor.cli.common import EXIT_FAILED, EXIT_USAGE, CommandFailed, prepare
+from processor.cli.common import EXIT_FAILED, EXIT_USAGE, CommandFailed
 from processor.cli.printing import json_line
 from processor.cli.restricted_table import count
+from processor.settings import NotifierSettings
 from processor.workers.mail_writing import FAULTS, mail_writer
 from processor.workers.tried_mails import write_tried_mails
 
@@ -13,9 +14,9 @@ from processor.workers.tried_mails import write_tried_mails
 class Letters:
     """The mails to be written into `folder`, as the settings want mails to look. CommandFailed where they cannot be used."""
 
-    def __init__(self, folder: Path, config: Path | None) -> None:
+    def __init__(self, folder: Path, settings: NotifierSettings) -> None:
         self._folder = folder
-        self._settings = prepare(config).notifier
+        self._settings = settings
         try:
             self._writer = mail_writer(self._settings)
         except FAULTS as error:

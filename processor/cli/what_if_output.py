@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.progress import TaskID
 
-from processor.audit.sweep import SweepError, parse
+from processor.audit.sweep import Sweep, SweepError, parse
 from processor.cli import what_if_records as records
 from processor.cli import what_if_words as words
 from processor.cli.common import EXIT_INTERRUPTED, EXIT_USAGE, CommandFailed
@@ -21,6 +21,8 @@ from processor.policies.policy import PolicySet
 from processor.restrictions.events import Position
 from processor.verdicts.files import VerdictFile
 from processor.workers.trying import FileLog, Taken, Trying
+
+_WHY_LATE = ": are the files in the order of time?"
 
 Named = tuple[str, PolicySet]
 """What the output calls the policies, and the policies."""
@@ -44,21 +46,26 @@ def compared(trying: Trying, ours: Named, others: Named, telling: Telling) -> Ta
 def swept(trying: Trying, named: Named, text: str, telling: Telling) -> Taken:
     """One limit at many values."""
     name, policies = named
-    try:
-        sweep = parse(text)
-        sets = sweep.tried_on(policies)
-    except SweepError as error:
-        raise CommandFailed(f"--sweep {text}: {error}", EXIT_USAGE) from None
+    sweep, sets = swept_sets(text, policies)
     log = _read(trying, sets)
     tell_swept(_as_read(log), name, sweep, sweep.own_value(policies), telling)
     return log.taken
+
+
+def swept_sets(text: str, policies: PolicySet) -> tuple[Sweep, list[PolicySet]]:
+    """A sweep as it was asked for, and the sets of policies to try. Raises CommandFailed."""
+    try:
+        sweep = parse(text)
+        return sweep, sweep.tried_on(policies)
+    except SweepError as error:
+        raise CommandFailed(f"--sweep {text}: {error}", EXIT_USAGE) from None
 
 
 def _as_read(log: FileLog) -> ReadLog:
     places, totals = _Places(log), log.what_if.totals
     return ReadLog(
         outcomes=log.what_if.outcomes,
-        lines=[*words.totals_lines(totals), *left_out(log.taken)],
+        lines=[*words.totals_lines(totals, why_late=_WHY_LATE), *left_out(log.taken)],
         row=records.input_record(totals, log.taken),
         words=places.words,
         fields=places.fields,

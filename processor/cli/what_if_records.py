@@ -1,9 +1,11 @@
 """What-if for programs: one JSON object a line, each with its `type`; times are epoch milliseconds."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from processor.audit.policy_comparison import Comparison
+from processor.audit.replay import LogFault
+from processor.audit.rows import fault_row
 from processor.audit.sweep import Sweep
 from processor.audit.what_if import Outcome, Stopped, Totals, TriedBlock
 from processor.cli.feeding_view import LeftOut
@@ -18,13 +20,7 @@ def input_record(totals: Totals, left_out: LeftOut) -> dict[str, Any]:
     """What was taken up, and what was not."""
     return {
         "type": "input",
-        "records": totals.records,
-        "spam_messages": totals.spam_messages,
-        "bulk_messages": totals.bulk_messages,
-        "senders": totals.senders,
-        "first": totals.first_ms,
-        "last": totals.last_ms,
-        "late": totals.late,
+        **_totals(totals),
         "skipped": dict(left_out.skipped),
         "refused": [
             {"field": field, "problem": problem, "lines": lines} for (field, problem), lines in left_out.refused.items()
@@ -34,6 +30,33 @@ def input_record(totals: Totals, left_out: LeftOut) -> dict[str, Any]:
             for line in left_out.first_refused
         ],
         "note": NOTE,
+    }
+
+
+def log_record(
+    totals: Totals, faults: Sequence[LogFault], unread: Mapping[int, str], pins: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What was taken up of the topics, what is wrong with them, and the pins by which the same can be run again."""
+    return {
+        "type": "log",
+        **_totals(totals),
+        "rejected": {reason.value: number for reason, number in sorted(totals.rejected.items())},
+        "faults": list(map(fault_row, faults)),
+        "unread": {str(partition): why for partition, why in unread.items()},
+        "pins": pins,
+        "note": NOTE,
+    }
+
+
+def _totals(totals: Totals) -> dict[str, Any]:
+    return {
+        "records": totals.records,
+        "spam_messages": totals.spam_messages,
+        "bulk_messages": totals.bulk_messages,
+        "senders": totals.senders,
+        "first": totals.first_ms,
+        "last": totals.last_ms,
+        "late": totals.late,
     }
 
 

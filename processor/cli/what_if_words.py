@@ -21,8 +21,8 @@ Place = Callable[[Position], str]
 """Where the record at a position stands, in words."""
 
 
-def totals_lines(totals: Totals) -> Iterator[str]:
-    """What was taken up."""
+def totals_lines(totals: Totals, *, why_late: str = "") -> Iterator[str]:
+    """What was taken up; `why_late` is added where records were."""
     if totals.first_ms is None or totals.last_ms is None:
         yield "no records"
         return
@@ -33,7 +33,7 @@ def totals_lines(totals: Totals) -> Iterator[str]:
     if totals.late:
         yield (
             f"{count(totals.late, 'record')} came more than a day after newer ones, and {'is' if totals.late == 1 else 'are'} "
-            "not counted: are the files in the order of time?"
+            f"not counted{why_late}"
         )
 
 

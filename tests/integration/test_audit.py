@@ -20,8 +20,10 @@ from processor.kafka.journal import COMMIT
 from processor.kafka.serde import Serde
 from processor.kafka.topic_deletion import delete
 from processor.kafka.topics import TopicNames
+from processor.policies.limits import LIMITS
 from processor.settings import Settings, load_settings
 from processor.workers.auditing import AuditOptions, audit, pinned
+from processor.workers.retrying import RetrialOptions, retry
 from tests.brokers import Broker, Cluster
 from tests.detecting import NOW_MS, Detect, put, spam, verdict
 from tests.engines import payload_of
@@ -68,6 +70,84 @@ def test_everything_matches_however_often_and_on_however_many_processes(
     assert report.records == len(read_all(kafka.bootstrap, topics.verdicts))
     again = Pins.from_json(json.dumps(pins.to_json()))
     assert audited(settings, again, jobs=2) == report
+
+
+def test_what_if_with_the_policies_in_force_is_exactly_the_history(
+    worked: tuple[Settings, TopicNames, Pins], kafka: Broker
+) -> None:
+    settings, topics, pins = worked
+    found = retry(settings, pins, RetrialOptions(with_history=True), lambda: False)
+    published = [Serde(None).decode(message.value())[1] for message in read_all(kafka.bootstrap, topics.restrictions)]
+    (outcome,) = found.outcomes
+    decided = [event.to_record() for event in outcome.events]
+    assert sorted(decided, key=repr) == sorted(published, key=repr)
+    assert len(decided) > 20
+    assert found.faults == ()
+    assert found.totals.records == audited(settings, pins).records - sum(found.totals.rejected.values())
+    again = retry(settings, pins, RetrialOptions(with_history=True, jobs=2), lambda: False)
+    assert again == found
+
+
+def test_what_if_on_a_range_begins_where_it_is_asked_to(worked: tuple[Settings, TopicNames, Pins]) -> None:
+    settings, _, pins = worked
+    whole = retry(settings, pins, RetrialOptions(with_history=True), lambda: False).outcomes[0]
+    halves = {partition: end // 2 for partition, (end, _) in pins.committed.items()}
+    upper = {partition: (half, None) for partition, half in halves.items()}
+    lower = {partition: (None, half) for partition, half in halves.items()}
+    late = retry(settings, pins, RetrialOptions(with_history=True, offsets=upper), lambda: False)
+    early = retry(settings, pins, RetrialOptions(with_history=True, offsets=lower), lambda: False)
+    of_both = [*early.outcomes[0].events, *late.outcomes[0].events]
+    assert sorted(map(repr, of_both)) == sorted(map(repr, whole.events))
+    assert 0 < len(late.outcomes[0].events) < len(whole.events)
+
+
+def test_the_command_compares_a_file_with_what_was_in_force(
+    worked: tuple[Settings, TopicNames, Pins], kafka: Broker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, topics, pins = worked
+    (tmp_path / "pins.json").write_text(json.dumps(pins.to_json()))
+    (tmp_path / "none.yaml").write_text(
+        "default: {limits: {" + ", ".join(f"{limit.name}: null" for limit in LIMITS) + "}}\n"
+    )
+    place = [
+        "--bootstrap-servers",
+        kafka.bootstrap,
+        "--topic-prefix",
+        topics.prefix,
+        "--pins",
+        str(tmp_path / "pins.json"),
+    ]
+    outputs = []
+    for jobs in ("1", "2"):
+        page = tmp_path / f"{jobs}.html"
+        files = ["--html", str(page), "--parquet", str(tmp_path / jobs)]
+        arguments = ["what-if", *place, "--policies", str(tmp_path / "none.yaml"), "--json", "--jobs", jobs, *files]
+        assert run_command(arguments) == 0
+        outputs.append((capsys.readouterr().out, page.read_bytes()))
+    assert outputs[0] == outputs[1]
+    rows = [json.loads(line) for line in outputs[0][0].splitlines()]
+    log, mine, history = rows[:3]
+    assert (log["type"], log["pins"], log["faults"]) == ("log", pins.to_json(), [])
+    # Those whom people block by hand are blocked under any policies.
+    blocked = [row for row in rows if row["type"] == "compared" and row["found"] == "only_against"]
+    assert 0 < len(blocked) <= history["senders"]
+    assert mine["alerts"] == 0
+    assert run_command(["what-if", *place, "--sweep", "spam_messages_per_hour=5..50:5", "--json"]) == 0
+    swept = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    values = {row["limit"]: row["senders"] for row in swept if row["type"] == "sweep"}
+    assert values[5] >= values[50] > 0
+    assert run_command(["what-if", *place, "--against", str(tmp_path / "none.yaml")]) == 2
+    assert run_command(["what-if", *place, "--input", "x.jsonl"]) == 2
+    assert run_command(["what-if", *place, "--spread", "24h"]) == 2
+    assert run_command(["what-if", "x.jsonl"]) == 2
+
+
+def test_policies_can_be_tried_before_the_first_worker_runs(kafka: Broker, topic_prefix: str) -> None:
+    topics = make_topics(kafka.bootstrap, topic_prefix, partitions=1)
+    put(kafka, topics, *spam(0, 12), *spam(20, 12, "bob@a.test"))
+    settings = settings_of(kafka.bootstrap, topic_prefix)
+    found = retry(settings, pinned(settings), RetrialOptions(with_history=True), lambda: False)
+    assert sorted(found.outcomes[0].blocked_senders) == sorted({"ann@a.test", "bob@a.test"})
 
 
 def test_a_block_that_is_added_or_changed_is_found(worked: tuple[Settings, TopicNames, Pins], kafka: Broker) -> None:
