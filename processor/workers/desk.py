@@ -168,6 +168,8 @@ class Desk:
         """The work is recorded: what follows from it may begin."""
         for errand, result in work.outcomes:
             self._outgoing.done(errand)
+            if result is None and errand.partition in self._ledgers:
+                self._maybe_sent.add(errand)  # broken off when the partition was lost, which has come back since
             self._metrics.add(MAILS, outcome=_name(result))
             news = self._reachability.heard(result, work.now_ms)
             mail_log.mail_server(news, result)

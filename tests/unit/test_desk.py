@@ -206,6 +206,16 @@ def test_what_may_have_been_sent_before_a_restart_goes_out_again_and_is_counted(
     assert second.counted("repeated_mails_total", cause="taken_over") == 2
 
 
+def test_what_was_broken_off_when_its_partition_was_lost_and_came_back_is_counted_when_it_goes_out_again() -> None:
+    office = Office()
+    office.round(blocked(), close_all=True)
+    office.desk.close([0])
+    office.restore()
+    office.round()
+    assert office.postman.sent == ["a@x.example", "b@y.example"] * 2
+    assert office.counted("repeated_mails_total", cause="taken_over") == 2
+
+
 def test_what_the_owner_before_left_at_rest_is_no_repeat() -> None:
     """He never came to send it: the mail server was away."""
     first = Office()
