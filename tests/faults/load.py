@@ -22,7 +22,7 @@ from processor.kafka.topics import TopicNames
 from processor.verdicts.event import MessageVerdict, Verdict
 
 HOUR_MS = 3_600_000
-_MOST_SPEEDUP, _MOST_HOURS = 300, 60
+_MOST_SPEEDUP, _MOST_HOURS = 300, 30
 """An hour of event time takes 12 s, or longer in a campaign that lasts: the reference model remembers all of them."""
 _SLICE_S = 0.02
 _SPAM_PER_BAD_HOUR = 30
