@@ -24,6 +24,10 @@ test: check jars browser ## checks and all tests, on brokers of their own; ARGS=
 faults: venv jars ## breaks brokers, workers, networks and mail servers for SEED and DURATION (seconds), then compares; ARGS="--help"
 	$(BIN)/python -m tests.faults --seed $(or $(SEED),1) --duration $(or $(DURATION),600) $(if $(PROTOCOL),--protocol $(PROTOCOL)) $(ARGS)
 
+.PHONY: simulate
+simulate: venv ## the workers' own code over a made-up broker and clock, a world a seed: SEEDS=1-2000 ARGS="--help"
+	$(BIN)/python -m tests.simulation --seeds $(or $(SEEDS),1-500) $(ARGS)
+
 .PHONY: fuzz
 fuzz: export TARGET ?= all
 fuzz: export COUNT ?= 20000

@@ -70,7 +70,7 @@ def campaign(seeds: range, jobs: int) -> int:
 
 def again(seed: int) -> str:
     """The command that runs a seed again, exactly, with the workers' logs."""
-    return f"python -m tests.simulation --seeds {seed} --log"
+    return f".venv/bin/python -m tests.simulation --seeds {seed} --log"
 
 
 def jobs_here() -> int:

@@ -302,7 +302,8 @@ class Decisions:
             known,
             committed,
         )
-        must(known.state == committed.state, "restored is not what was committed", partition, known, committed)
+        found, wanted = known.state, committed.state
+        must(found == wanted, "restored is not what was committed", partition, known.commit, found, wanted)
 
     def is_all_taken(self) -> bool:
         """Whether every verdict and command that a reader can see is decided on."""

@@ -1,9 +1,13 @@
 """Detect workers as simulated processes, watched: what each knows when it commits, and what it knows after a restore."""
 
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
+from processor.detection.engine import Engine
+from processor.detection.layout import GRANULE
 from processor.kafka.clients import ClientSettings
 from processor.kafka.serde import Serde
 from processor.kafka.topics import TopicNames
@@ -23,7 +27,30 @@ class Known:
 
     commit: int
     next_offset: int
-    state: dict[str, Any]
+    _copy: Any
+
+    @classmethod
+    def of(cls, commit: int, next_offset: int, engine: Engine) -> "Known":
+        """Copies, and tells only when it is asked: few commits are ever restored."""
+        table, state = engine.table, engine.table.state[0]
+        copied = table._replace(
+            state=table.state.copy(),
+            senders=table.senders[: int(state.sender_top)].copy(),
+            names=table.names[: GRANULE * int(state.name_top)].copy(),
+            cells=table.cells[: int(state.cell_top)].copy(),
+            counts=table.counts[: int(state.cell_top)].copy(),
+        )
+        kept = {name: deepcopy(getattr(engine, name)) for name in ("blocks", "unblocks", "brake", "releases")}
+        restrictions = dict(engine.restrictions)
+        return cls(
+            commit,
+            next_offset,
+            SimpleNamespace(table=copied, stream_time_ms=engine.stream_time_ms, restrictions=restrictions, **kept),
+        )
+
+    @property
+    def state(self) -> dict[str, Any]:
+        return state_of(self._copy)
 
 
 class WatchedDetectWorker(DetectWorker):
@@ -34,8 +61,7 @@ class WatchedDetectWorker(DetectWorker):
     def known(self) -> dict[int, Known]:
         """What each of its engines knows now."""
         return {
-            partition: Known(work.commit, work.next_offset, state_of(work.engine))
-            for partition, work in self._works.items()
+            partition: Known.of(work.commit, work.next_offset, work.engine) for partition, work in self._works.items()
         }
 
     def _restore(self, partitions: list[int]) -> None:

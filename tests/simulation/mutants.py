@@ -1,6 +1,6 @@
 """The workers broken on purpose, each in one place: what the simulation is for must be seen by it.
 
-`python -m tests.simulation --mutant NAME` runs worlds until one sees it.
+tests/unit/test_simulation.py holds it to that.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -91,7 +91,10 @@ def _trimmed_before_the_mark_is_committed() -> list[Change]:
 
     def at_once(self: PartitionWork) -> int | None:
         trim = committed(self)
-        return self.swept_from if self.swept_from is not None else trim
+        if self.changelog_start == self.trimmed_to:
+            return trim
+        self.trimmed_to = self.changelog_start
+        return self.changelog_start
 
     return [(PartitionWork, "committed", at_once)]
 

@@ -1,0 +1,53 @@
+"""The workers' own code over a simulated broker and clock, in short; `make simulate` is the long form (docs/simulation.md)."""
+
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+from tests.simulation.campaign import outcome_of, quietly
+from tests.simulation.each_step import deaths
+from tests.simulation.mutants import MUTANTS, broken
+
+SEEDS = "1-40"
+
+
+def _simulation(*arguments: str, hash_seed: str = "random") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "tests.simulation", *arguments],
+        env={**os.environ, "PYTHONHASHSEED": hash_seed},
+        capture_output=True,
+        text=True,
+        timeout=900,
+        check=False,
+    )
+
+
+def test_nothing_is_lost_and_nothing_twice_whatever_goes_wrong() -> None:
+    ran = _simulation("--seeds", SEEDS)
+    assert ran.returncode == 0, ran.stdout[-5000:] + ran.stderr[-2000:]
+    assert re.fullmatch(r"HELD: 40 seeds in .*; nothing lost, nothing twice", ran.stdout.splitlines()[-1])
+
+
+def test_a_seed_replays_exactly() -> None:
+    once, again = (_simulation("--seeds", "9", "--log", hash_seed=each) for each in ("1", "2"))
+    assert once.returncode == 0, once.stdout[-5000:]
+    assert len(once.stdout.splitlines()) > 50
+    assert once.stdout == again.stdout
+
+
+def test_a_death_at_each_step_leaves_no_trace() -> None:
+    quietly()
+    outcomes = list(deaths(stride=4))
+    assert [outcome.violation for outcome in outcomes if outcome.violation is not None] == []
+    places = {name for outcome in outcomes for name in outcome.faults if name.startswith("died")}
+    assert {"died: before commit_transaction", "died: after send_offsets_to_transaction"} <= places or len(places) > 5
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_a_worker_that_is_broken_on_purpose_is_seen(name: str) -> None:
+    quietly()
+    with broken(name):
+        assert any(outcome_of(seed).violation is not None for seed in range(1, 61)), "60 seeds did not see it"
