@@ -220,7 +220,7 @@ def all_done(world: World) -> bool:
     """Every event is taken up and every mail finished, or enough is enough."""
     notifications = [entry for entry in world.entries() if isinstance(entry, Notification)]
     done = world.offset == len(world.events) and all(each.stage is Stage.FINISHED for each in notifications)
-    return done or world.rounds > 1000
+    return done or world.rounds > 5000  # a wait of two hours is 1,440 rounds
 
 
 accounts = st.lists(st.integers(0, 50), min_size=1, max_size=8, unique=True).map(
