@@ -9,6 +9,7 @@ import typer
 from processor.cli import feeding_options as options
 from processor.cli.common import (
     EXIT_FAILED,
+    EXIT_NO_BROKER,
     EXIT_OK,
     EXIT_USAGE,
     BootstrapServers,
@@ -195,9 +196,13 @@ def what_if(
     telling = Telling(as_json, html, parquet, letters)
     if not files and settings is not None:
         from processor.cli.what_if_topics import TopicRange
+        from processor.kafka.errors import BrokerUnreachable
 
         part = TopicRange(settings, asked(from_, to, offsets), jobs, pins, save_pins)
-        raise typer.Exit(_on_topics(part, ours, others, sweep, telling))
+        try:
+            raise typer.Exit(_on_topics(part, ours, others, sweep, telling))
+        except BrokerUnreachable as error:
+            raise CommandFailed(f"{error}; on files it needs none: name them with --input", EXIT_NO_BROKER) from None
     from processor.workers.trying import Trying
 
     begun_ms = now_ms()

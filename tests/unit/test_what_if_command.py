@@ -257,7 +257,11 @@ def test_events_of_which_nobody_would_be_told_are_counted(tmp_path: Path, capsys
 @pytest.mark.parametrize(
     ("arguments", "status", "told"),
     [
-        ([], 2, "--input"),
+        (["day.jsonl"], 2, "day.jsonl: records are given with --input"),
+        (["--spread", "24h"], 2, "--spread is for files: name them with --input"),
+        (["--against", "nowhere.yaml"], 2, "--against on the topics needs --policies"),
+        ([*RECORDED_DAY, "--from", "7d"], 2, "--from is for the topics"),
+        (["--bootstrap-servers", "127.0.0.1:1"], 69, "--input"),
         (["--input", "nowhere.jsonl"], 2, "cannot read nowhere.jsonl: No such file or directory"),
         (["--input", "-", "--spread", "24h"], 2, "--spread reads a file twice"),
         (["--input", "-", "-"], 2, "standard input can be read once only"),
