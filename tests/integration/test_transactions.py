@@ -10,7 +10,7 @@ from processor.kafka.clients import ClientSettings
 from processor.kafka.group import GroupMember
 from processor.kafka.transactions import TransactionFailed, Transactions
 from tests.brokers import Broker
-from tests.topics_io import make_topics
+from tests.topics_io import make_topics, write_all
 from tests.waiting import wait_until
 
 REBOOTSTRAP = {"metadata.recovery.strategy": "rebootstrap"}
@@ -127,4 +127,31 @@ def test_who_goes_back_to_what_is_committed_still_hears_that_he_has_lost_his_par
     wait_until(lambda: says(2), "the loss")
     assert heard.said == [("assigned", [0]), ("lost", [0])]
     wait_until(lambda: says(3), "the partitions once more")
+    member.leave()
+
+
+def test_who_goes_back_reads_on_from_there_whatever_was_fetched_before(
+    kafka: Broker, topic_prefix: str, unique: str
+) -> None:
+    topic, heard = make_topics(kafka.bootstrap, topic_prefix, partitions=1).verdicts, Heard()
+    write_all(kafka.bootstrap, topic, [(b"key", b"%d" % number) for number in range(5_000)])
+    member = GroupMember(ClientSettings(kafka.bootstrap), topic, group=unique, slot=None, owner=heard)
+    member.join()
+
+    def offsets(least: int) -> list[int]:
+        found: list[int] = []
+
+        def has_enough() -> bool:
+            messages = member.polled(lambda: member.client.consume(100, 0.2))
+            found.extend(message.offset() or 0 for message in messages if message.error() is None)
+            return len(found) >= least
+
+        wait_until(has_enough, f"{least} records")
+        return found
+
+    for start in (0, 3, 1_000, 7):
+        if start:
+            member.rewind({0: start})
+        read = offsets(500)
+        assert read == list(range(start, start + len(read)))
     member.leave()
