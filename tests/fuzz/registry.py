@@ -17,6 +17,7 @@ _MODULES = {
     "commands": "records",
     "events": "records",
     "ledger": "records",
+    "dead-letters": "dead_letters",
     "changelog": "state",
     "journal": "state",
     "commit-marks": "marks",

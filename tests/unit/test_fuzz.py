@@ -13,6 +13,7 @@ from tests.fuzz.target import Found, Target
 
 _COUNTS = {
     "decoder": 10_000,
+    "avro-files": 2_000,
     "command-line": 15,
     "tenants": 40,
     "policies": 60,

@@ -96,7 +96,9 @@ def _avro_files() -> list[bytes]:
     for codec in ("null", "deflate"):
         stream = BytesIO()
         schema = cast("Any", avro.schema("MessageVerdict"))
-        fastavro.writer(stream, schema, [_GOOD.to_record()] * 5, codec=codec, sync_interval=100)
+        fastavro.writer(
+            stream, schema, [_GOOD.to_record()] * 5, codec=codec, sync_interval=100, sync_marker=b"0123456789abcdef"
+        )
         files.append(stream.getvalue())
     return files
 
