@@ -8,9 +8,9 @@ _UNKNOWN_ID = {"error_code": 40403, "message": "Schema not found"}
 
 
 class SmallRegistry:
-    """Listens on a free port of 127.0.0.1, in a thread. `schemas` are its numbers and texts, and may be changed."""
+    """Listens on a port of 127.0.0.1 (0: a free one), in a thread. `schemas` are its numbers and texts, and may be changed."""
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 0) -> None:
         self.schemas: dict[int, str] = {}
         owner = self
 
@@ -33,7 +33,7 @@ class SmallRegistry:
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
         self._thread.start()
