@@ -1,8 +1,10 @@
 """A Kafka with TLS, logins and ACLs, with the logins that deploy/kafka/principals.py makes, and commands that log in as each."""
 
+import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
@@ -11,6 +13,7 @@ from pathlib import Path
 
 from processor.cli.main import run
 from processor.kafka.clients import ClientSettings
+from processor.kafka.topics import TopicNames
 from processor.settings import load_settings
 from processor.workers.wiring import client_settings
 from tests import processes
@@ -18,6 +21,8 @@ from tests.brokers import Cluster
 from tests.certificates import Authority
 
 PREFIX = "s1-"
+NAMES = TopicNames(PREFIX)
+ANN = "ann@school.test"
 PRINCIPALS = processes.ROOT / "deploy" / "kafka" / "principals.py"
 ADMIN_PASSWORD = "correct-horse-of-the-admin"
 
@@ -90,3 +95,13 @@ def secured(folder: Path) -> SecuredKafka:
     Authority(folder / "ca.pem").issue(folder / "node.pem", name="kafka-node")
     (folder / "admin-password").write_text(f"{ADMIN_PASSWORD}\n")
     return SecuredKafka(folder, Cluster(folder / "data", brokers=1, secrets=folder))
+
+
+def spam(folder: Path, sender: str) -> Path:
+    """A file with five mails of the sender, all of them spam."""
+    file = folder / "spam.jsonl"
+    now_ms = time.time_ns() // 1_000_000
+    verdict = {"occurred_at": now_ms, "tenant_id": "school", "sender": sender, "verdict": "SPAM"}
+    recipients = {"internal_recipients": 0, "external_recipients": 1}
+    file.write_text("".join(json.dumps({"event_id": f"e{n}", **verdict, **recipients}) + "\n" for n in range(5)))
+    return file

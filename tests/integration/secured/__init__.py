@@ -1,0 +1,1 @@
+"""Tests on a broker with TLS, logins and ACLs."""
