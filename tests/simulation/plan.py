@@ -1,7 +1,7 @@
 """What a world is like and what goes wrong in it: all drawn from its seed before it begins."""
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 PACES = (1.0, 60.0, 600.0, 3000.0)
 
@@ -15,6 +15,7 @@ class Plan:
     detectors: int
     notifiers: int
     have_slots: bool
+    senders: int
     batch_size: int
     commit_interval_ms: int
     sweep_bytes: int
@@ -31,6 +32,13 @@ class Plan:
     mail_trouble: float
 
     @classmethod
+    def busy(cls, seed: int) -> "Plan":
+        """Many commits, many deaths, a changelog that is swept often, and nobody to tell."""
+        return replace(
+            cls.of(seed), notifiers=0, senders=3, commit_interval_ms=20, sweep_bytes=500, kill_every_s=1.0, pace=1.0
+        )
+
+    @classmethod
     def of(cls, seed: int) -> "Plan":
         """Some worlds have everything go wrong, others one thing alone, and the rest in between."""
         chance = random.Random(seed)
@@ -44,6 +52,7 @@ class Plan:
             detectors=chance.randint(1, 3),
             notifiers=chance.choice([0, 1, 2]),
             have_slots=chance.random() < 0.3,
+            senders=chance.choice([3, 15]),
             batch_size=chance.choice([1, 7, 100, 5000]),
             commit_interval_ms=chance.choice([20, 100, 500]),
             sweep_bytes=chance.choice([500, 5000, 1 << 20]),

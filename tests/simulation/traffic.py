@@ -22,11 +22,12 @@ MINUTE, HOUR = 60_000, 3_600_000
 class Traffic:
     """The feeder, the people who give commands, and whoever publishes policies. All end with `until_s`."""
 
-    def __init__(self, broker: Broker, topics: TopicNames, decisions: Decisions, until_s: float) -> None:
+    def __init__(self, broker: Broker, topics: TopicNames, decisions: Decisions, until_s: float, senders: int) -> None:
         self._broker = broker
         self._topics = topics
         self._decisions = decisions
         self._until_s = until_s
+        self._senders = SENDERS[:senders]
         self._serde = Serde(None)
         self._verdicts = self._commands = 0
         self._feeders = 0
@@ -47,7 +48,7 @@ class Traffic:
 
     def _feed(self) -> None:
         chance, topic = self._broker.chance, self._topics.verdicts
-        busy = chance.sample(SENDERS, chance.randint(1, 4))
+        busy = chance.sample(self._senders, chance.randint(1, 3))
         records = [(sender.encode(), self._verdict(sender)) for sender in chance.choices(busy, k=chance.randint(1, 25))]
         if chance.random() < 0.15:
             self._in_a_transaction(topic, records)
@@ -102,7 +103,7 @@ class Traffic:
     def _command(self) -> None:
         chance = self._broker.chance
         self._commands += 1
-        sender = chance.choice(SENDERS)
+        sender = chance.choice(self._senders)
         kind = chance.choice([CommandKind.UNBLOCK] * 3 + [CommandKind.BLOCK])
         until_ms = None
         if kind is CommandKind.BLOCK and chance.random() < 0.5:

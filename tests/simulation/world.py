@@ -78,7 +78,7 @@ class World:
         self.broker = Broker(self.schedule, self._decided, weather)
         for topic, partitions in self._partitions().items():
             self.broker.create(topic, partitions)
-        self.traffic = Traffic(self.broker, self.topics, self.decisions, plan.trouble_s)
+        self.traffic = Traffic(self.broker, self.topics, self.decisions, plan.trouble_s, plan.senders)
         self.mail_server = MailServer(plan.mail_trouble)
         self.mails = Mails(lambda: self.broker, self.topics, self.mail_server)
         self.places = [

@@ -7,9 +7,11 @@ import sys
 
 import pytest
 
-from tests.simulation.campaign import outcome_of, quietly
+from tests.simulation.campaign import quietly
 from tests.simulation.each_step import deaths
 from tests.simulation.mutants import MUTANTS, broken
+from tests.simulation.plan import Plan
+from tests.simulation.world import simulate
 
 SEEDS = "1-40"
 
@@ -50,4 +52,4 @@ def test_a_death_at_each_step_leaves_no_trace() -> None:
 def test_a_worker_that_is_broken_on_purpose_is_seen(name: str) -> None:
     quietly()
     with broken(name):
-        assert any(outcome_of(seed).violation is not None for seed in range(1, 61)), "60 seeds did not see it"
+        assert any(simulate(Plan.busy(seed)).violation is not None for seed in range(1, 61)), "60 seeds did not see it"
