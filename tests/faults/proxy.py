@@ -159,12 +159,15 @@ class Proxy:
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
+        self._gates: list[Gate] = []
 
     def __enter__(self) -> Self:
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
+        for gate in self._gates:
+            gate.refuse()
         asyncio.run_coroutine_threadsafe(_cancel_all(), self._loop).result(10)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
@@ -174,6 +177,7 @@ class Proxy:
         """A gate at `port` that leads to `target`, open."""
         gate = Gate(self._loop, port, target)
         gate.open()
+        self._gates.append(gate)
         return gate
 
 
@@ -182,6 +186,8 @@ async def _cancel_all() -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+    for _ in range(3):  # the loop closes what was aborted before it comes back here
+        await asyncio.sleep(0)
 
 
 def free_ports(count: int) -> list[int]:
