@@ -131,6 +131,8 @@ class Gate:
                     for pump in pumps:
                         pump.cancel()
                     await asyncio.gather(*pumps, return_exceptions=True)
+        except asyncio.CancelledError:
+            pass  # the campaign is over
         finally:
             for each in (writer, onward):
                 if each is not None:
