@@ -4,7 +4,7 @@ tests/unit/test_simulation.py holds it to that.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -15,9 +15,12 @@ from processor.kafka.changelog import Head
 from processor.kafka.clients import producer
 from processor.kafka.reading import last_stable_offsets, read_to_end
 from processor.kafka.topics import TopicNames
-from processor.kafka.transactions import Offset, OutRecord, Transactions
+from processor.kafka.transactions import Offset, OutRecord, TransactionFailed, Transactions
+from processor.notification.results import Accepted, Reply
+from processor.workers.desk import Desk
 from processor.workers.detect import DetectWorker
 from processor.workers.partition import PartitionWork
+from processor.workers.recording import Recording
 from tests.simulation.consuming import SimulatedConsumer
 from tests.simulation.producing import MemberNow
 
@@ -119,6 +122,29 @@ def _a_gap_is_not_told() -> list[Change]:
     return [(PartitionWork, "skip_to", silently)]
 
 
+def _mails_count_as_accepted_when_given_out() -> list[Change]:
+    start_due = Desk.start_due
+
+    def surely(self: Desk, now_ms: int) -> None:
+        before = self._outgoing.under_way
+        start_due(self, now_ms)
+        self._kept += [(errand, Accepted(Reply(250, "surely"))) for errand in sorted(self._outgoing.under_way - before)]
+
+    return [(Desk, "start_due", surely)]
+
+
+def _a_ledger_that_was_not_recorded_is_acted_upon() -> list[Change]:
+    record = Recording.record
+
+    def hopefully(self: Recording, changes: Iterable[Any], partitions: Iterable[int]) -> None:
+        with suppress(TransactionFailed):
+            record(self, changes, partitions)
+
+    return [(Recording, "record", hopefully)]
+
+
+OF_MAILS = frozenset({"early-accepted", "unrecorded"})
+"""Those that a world without notifiers cannot see."""
 MUTANTS: dict[str, Callable[[], list[Change]]] = {
     "position": _position_is_committed,
     "untouched": _untouched_partitions_send_no_offset,
@@ -132,6 +158,8 @@ MUTANTS: dict[str, Callable[[], list[Change]]] = {
     "no-brake": _the_brake_is_not_in_the_head,
     "no-seek": _records_of_before_a_rewind_are_taken,
     "silent-gap": _a_gap_is_not_told,
+    "early-accepted": _mails_count_as_accepted_when_given_out,
+    "unrecorded": _a_ledger_that_was_not_recorded_is_acted_upon,
 }
 
 

@@ -32,10 +32,16 @@ class Plan:
     mail_trouble: float
 
     @classmethod
-    def busy(cls, seed: int) -> "Plan":
-        """Many commits, many deaths, a changelog that is swept often, and nobody to tell."""
+    def busy(cls, seed: int, notifiers: int = 0) -> "Plan":
+        """Many commits, many deaths, a changelog that is swept often."""
         return replace(
-            cls.of(seed), notifiers=0, senders=3, commit_interval_ms=20, sweep_bytes=500, kill_every_s=1.0, pace=1.0
+            cls.of(seed),
+            notifiers=notifiers,
+            senders=3,
+            commit_interval_ms=20,
+            sweep_bytes=500,
+            kill_every_s=1.0,
+            pace=1.0,
         )
 
     @classmethod

@@ -9,7 +9,7 @@ import pytest
 
 from tests.simulation.campaign import quietly
 from tests.simulation.each_step import deaths
-from tests.simulation.mutants import MUTANTS, broken
+from tests.simulation.mutants import MUTANTS, OF_MAILS, broken
 from tests.simulation.plan import Plan
 from tests.simulation.world import simulate
 
@@ -51,5 +51,8 @@ def test_a_death_at_each_step_leaves_no_trace() -> None:
 @pytest.mark.parametrize("name", MUTANTS)
 def test_a_worker_that_is_broken_on_purpose_is_seen(name: str) -> None:
     quietly()
+    notifiers = 2 if name in OF_MAILS else 0
     with broken(name):
-        assert any(simulate(Plan.busy(seed)).violation is not None for seed in range(1, 61)), "60 seeds did not see it"
+        assert any(simulate(Plan.busy(seed, notifiers)).violation is not None for seed in range(1, 61)), (
+            "60 seeds did not see it"
+        )
