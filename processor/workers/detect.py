@@ -288,22 +288,39 @@ class DetectWorker:
         return {partition: self._works[partition].next_offset for partition in partitions}
 
     def _restore(self, partitions: list[int]) -> None:
-        works = restored_works(
-            self._settings,
-            self._topics,
-            self._serde,
-            self._consumer.committed(partitions),
-            self._new_engine,
-            self._teller,
-            sweep_bytes=self._options.sweep_bytes,
-            should_stop=self._should_stop,
-        )
+        works = self._as_committed(partitions)
         try:
             self._inputs.begin({partition: work.next_commands for partition, work in works.items()})
         except InputsMadeAnew as error:
             raise RestoreFailed(str(error)) from error
         self._works |= works
         self._adopt_policies()
+
+    def _as_committed(self, partitions: list[int]) -> dict[int, PartitionWork]:
+        """The works that belong to what is committed, of whoever has committed it last.
+
+        A worker that stands still while it restores can lose its partitions meanwhile; their next owner sweeps the changelog, and
+        deletes what this one was about to read. Then other offsets are committed, and nobody has to be told that records are gone.
+        """
+        while True:
+            committed = self._consumer.committed(partitions)
+            try:
+                return restored_works(
+                    self._settings,
+                    self._topics,
+                    self._serde,
+                    committed,
+                    self._new_engine,
+                    self._teller,
+                    sweep_bytes=self._options.sweep_bytes,
+                    should_stop=self._should_stop,
+                )
+            except (RecordsGone, RestoreFailed) as problem:
+                if self._consumer.committed(partitions) == committed:
+                    raise
+                _log.warning(
+                    "another worker went on with what was being restored; it is read again", reason=str(problem)
+                )
 
     def _new_engine(self, partition: int) -> Engine:
         return Engine(self._topics.verdicts, partition, self._partitions, self._policies, self._seed)
