@@ -39,6 +39,14 @@ _SAY_AFTER_S = 10.0
 
 _EARLIEST: OffsetSpec = OffsetSpec.earliest()  # type: ignore[no-untyped-call] # the library's own gap
 _LATEST: OffsetSpec = OffsetSpec.latest()  # type: ignore[no-untyped-call]
+_NO_LEADER = (
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.FENCED_LEADER_EPOCH,
+    KafkaError.UNKNOWN_LEADER_EPOCH,
+    KafkaError.OFFSET_NOT_AVAILABLE,
+)
+"""Brokers that do not agree yet on who leads a partition, or the client has not heard it: for long, where one cannot be reached."""
 _AWAY = (KafkaError._TRANSPORT, KafkaError._TIMED_OUT, KafkaError._ALL_BROKERS_DOWN, KafkaError._RESOLVE)
 
 
@@ -182,6 +190,8 @@ def _answers(
                 if place.partition not in topics[place.topic]:
                     raise UnknownTopic(place.topic) from None
             if clock.monotonic() > deadline:
+                if error.code() in _NO_LEADER:
+                    raise BrokerUnreachable(settings.bootstrap_servers, error.str()) from None
                 asked = ", ".join(topics)
                 raise ReadingFailed(f"cannot ask for the offsets of {asked}: {error.str()}") from None
             clock.sleep(_ASK_AGAIN_S)  # no leader now: a broker restarts, or the topic is a moment old
