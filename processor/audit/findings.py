@@ -90,7 +90,8 @@ class Scope:
     """Which of the published events of a partition an audit speaks of.
 
     Verdicts from `first_offset` to `next_offset` (exclusive), and of each command topic the records from its first to its next.
-    What lies before was decided before the audit begins; what lies beyond is not yet processed.
+    What lies before was decided before the audit begins; what lies beyond is not yet processed. What is in none of these topics, or
+    beyond their ends when they were pinned (`ends`), has no cause at all.
     """
 
     topic: str
@@ -100,6 +101,7 @@ class Scope:
     commands: Mapping[str, tuple[int, int]]
     expired_before: bool = False
     """Whether restrictions were lifted by the clock before the first verdict of the range, and before the audit begins."""
+    ends: Mapping[str, int] = field(default_factory=dict)
 
     def is_before(self, event: Event) -> bool:
         """Whether an event that bears the range's first offset was published before the audit begins."""
@@ -107,7 +109,7 @@ class Scope:
         return self.expired_before and at_start and event.record.get("reason") == "EXPIRED"
 
     def place_of(self, position: Position) -> Outcome | None:
-        """UNEXPECTED for a position within the range, NOT_YET_PROCESSED for one beyond it, None for none of this audit's."""
+        """UNEXPECTED for a position within the range or nowhere, NOT_YET_PROCESSED for one beyond it, None for none of this audit's."""
         if position.partition != self.partition:
             return None
         if position.topic == self.topic:
@@ -115,9 +117,13 @@ class Scope:
         elif position.topic in self.commands:
             first, following = self.commands[position.topic]
         else:
+            return Outcome.UNEXPECTED
+        if 0 <= position.offset < first:
             return None
-        if position.offset < first:
-            return None
+        # By the clock a block ends before a verdict that need not be there yet.
+        end = self.ends.get(position.topic)
+        if end is not None and position.offset >= end + (position.topic == self.topic):
+            return Outcome.UNEXPECTED
         return Outcome.UNEXPECTED if position.offset < following else Outcome.NOT_YET_PROCESSED
 
 
@@ -156,6 +162,12 @@ def compare(published: Mapping[str, list[Event]], recomputed: list[Event], scope
             elif place is Outcome.NOT_YET_PROCESSED:
                 later += 1
     return Comparison(matched_by.total(), later, tuple(sorted(findings, key=_order)), dict(matched_by))
+
+
+def all_unexpected(published: Mapping[str, list[Event]]) -> Comparison:
+    """Events of a partition that the verdicts do not have."""
+    findings = (Finding(Outcome.UNEXPECTED, copy, None) for copies in published.values() for copy in copies)
+    return Comparison(0, 0, tuple(sorted(findings, key=_order)))
 
 
 def _counts(events: list[Event]) -> dict[str, int]:

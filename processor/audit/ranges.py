@@ -79,12 +79,28 @@ def missing_before(pages: Sequence[Page], partition: int, start: Start, *, is_wh
     return faults
 
 
-def command_range(pages: Sequence[Page], role: Role) -> tuple[int, int]:
-    """The first offset of a command topic that the pages name, and the one after the last; an empty range where there is none."""
-    offsets = [
+def command_range(
+    before: Sequence[Page], pages: Sequence[Page], role: Role, *, from_the_beginning: bool
+) -> tuple[int, int]:
+    """The first offset of a command topic that these pages may name, and the one after the last that they do.
+
+    What the pages before them name was taken up before; where nothing tells how far that was, all of it was.
+    """
+    offsets, earlier = _commands(pages, role), _commands(before, role)
+    if from_the_beginning:
+        first = 0
+    elif earlier:
+        first = max(earlier) + 1
+    else:
+        first = min(offsets, default=1 << 62)
+    return first, max(offsets, default=first - 1) + 1
+
+
+def _commands(pages: Sequence[Page], role: Role) -> list[int]:
+    """The offsets of one command topic that the pages name."""
+    return [
         each.offset for page in pages for each in page.inputs if isinstance(each, CommandInput) and each.role is role
     ]
-    return (min(offsets), max(offsets) + 1) if offsets else (1 << 62, 1 << 62)
 
 
 def lifted_by_the_clock_at(pages: Sequence[Page], offset: int) -> bool:

@@ -1,6 +1,7 @@
 """What an audit reads: pinned first, then read up to the pins, in no consumer group and with nothing written (design, section 8).
 
 The group's committed offsets are asked for first, the ends of all topics after: what belongs to those offsets is below the ends.
+Of these the end of what was published comes first: what each of its events came from is below the other ends.
 """
 
 import json
@@ -98,17 +99,12 @@ class Pins:
 
 def pin(settings: ClientSettings, topics: TopicNames, group: str) -> Pins:
     """Everything as it is now. Raises BrokerUnreachable, UnknownTopic, ReadingFailed."""
-    read = (
-        topics.verdicts,
-        topics.journal,
-        topics.commands,
-        topics.support_commands,
-        topics.restrictions,
-        topics.policies,
-    )
-    partitions = partitions_of_each(settings, read)
+    read = (topics.verdicts, topics.journal, topics.commands, topics.support_commands, topics.policies)
+    partitions = partitions_of_each(settings, (topics.restrictions, *read))
     committed = _committed(settings, topics.verdicts, partitions[topics.verdicts], group)
-    found = bounds(settings, [(topic, partition) for topic in read for partition in partitions[topic]])
+    found: dict[Partition, tuple[int, int]] = {}
+    for several in ((topics.restrictions,), read):
+        found |= bounds(settings, [(topic, partition) for topic in several for partition in partitions[topic]])
     return Pins(group, committed, found)
 
 

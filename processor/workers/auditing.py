@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
-from processor.audit.findings import Comparison, Event, Scope, compare
+from processor.audit.findings import Comparison, Event, Scope, all_unexpected, compare
 from processor.audit.pages import Page
 from processor.audit.ranges import (
     NothingToAudit,
@@ -59,7 +59,13 @@ def audit(
         found = [_audit_partition(*task, should_stop, progress) for task in tasks]
     else:
         found = side_by_side(_audit_partition, tasks, options.jobs, should_stop, progress)
-    return AuditReport(pins.to_json(), tuple(found))
+    nowhere = [_partition_of_none(each, published[each]) for each in published if each not in pins.committed]
+    return AuditReport(pins.to_json(), tuple(sorted([*found, *nowhere], key=lambda each: each.partition)))
+
+
+def _partition_of_none(partition: int, published: Mapping[str, list[Event]]) -> PartitionAudit:
+    """What claims to come from a partition that is not there: somebody else has written it."""
+    return PartitionAudit(partition, 0, 0, 0, 0, 0, -1, all_unexpected(published), ())
 
 
 def _audit_partition(
@@ -147,9 +153,16 @@ class _Partition:
 
     def _scope(self, start: Start, pages: list[Page], end: int) -> Scope:
         since = self._options.since(self._source, self._partition)
-        first = start.offset if since is None else max(start.offset, min(since, end))
+        # From the beginning: before it there is nothing that an event could come from.
+        begun = 0 if start.snapshot is None else start.offset
+        first = begun if since is None else max(begun, min(since, end))
         before = [page for page in self._past.pages if page.commit <= start.commit]
-        commands = {topic: command_range(pages, role) for role, topic in command_topics(self._topics).items()}
+        inputs = command_topics(self._topics)
+        commands = {
+            topic: command_range(before, pages, role, from_the_beginning=start.snapshot is None)
+            for role, topic in inputs.items()
+        }
+        pins, read = self._source.pins, (self._topics.verdicts, *inputs.values())
         return Scope(
             self._topics.verdicts,
             self._partition,
@@ -157,6 +170,7 @@ class _Partition:
             end,
             commands,
             expired_before=lifted_by_the_clock_at(before, first),
+            ends={topic: pins.of(topic, self._partition)[1] for topic in read},
         )
 
     def _nothing(self, committed: int, why: str | None) -> PartitionAudit:

@@ -4,10 +4,13 @@ import multiprocessing
 import signal
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.sharedctypes import Synchronized, SynchronizedArray
 from typing import Any, TypeVar
 
-from processor.kafka.reading import ReadingStopped
+from processor.detection.engine import TableFull
+from processor.kafka.errors import BrokerUnreachable
+from processor.kafka.reading import ReadingFailed, ReadingStopped
 
 Answer = TypeVar("Answer")
 Progress = Callable[[int, int, int], None]
@@ -32,7 +35,8 @@ def side_by_side(
 ) -> list[Answer]:
     """`work(*task, should_stop, progress)` for each task, up to `jobs` at a time; the answers in the order of the tasks.
 
-    What one raises is raised, ReadingStopped after `should_stop`. Processes are not forked: a client of Kafka does not survive that.
+    What one raises is raised, ReadingStopped after `should_stop`, ReadingFailed when a process was killed. Processes are not forked: a
+    client of Kafka does not survive that.
     """
     context = multiprocessing.get_context("spawn")
     done, stop = context.Array("q", 2 * len(tasks)), context.Value("b", 0)
@@ -43,18 +47,46 @@ def side_by_side(
                 stop.value = 1
             for number in range(len(tasks)):
                 progress(number, done[2 * number], done[2 * number + 1])
-        return [future.result() for future in futures]
+        try:
+            answers = [future.result() for future in futures]
+        except BrokenProcessPool:
+            if should_stop():  # the signal was for all, and one of them was not ready to ignore it
+                raise ReadingStopped from None
+            killed = "one of the processes was killed, as the system does when memory runs out: try fewer --jobs"
+            raise ReadingFailed(killed) from None
+    for answer in answers:
+        if isinstance(answer, _Raised):
+            raise answer.error()
+    return [answer for answer in answers if not isinstance(answer, _Raised)]
+
+
+class _Raised:
+    """An error on its way to the parent: one that is made of something else than its text does not survive that by itself."""
+
+    def __init__(self, error: Exception) -> None:
+        self._kind = type(error)
+        self._text = str(error)
+
+    def error(self) -> Exception:
+        """The same kind of error with the same text."""
+        error = self._kind.__new__(self._kind)
+        Exception.__init__(error, self._text)
+        return error
 
 
 def _begin(done: "SynchronizedArray[int]", stop: "Synchronized[int]") -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which says when to stop
+    for each in (signal.SIGINT, signal.SIGTERM):  # they are for the parent, which says when to stop
+        signal.signal(each, signal.SIG_IGN)
     _Shared.done, _Shared.stop = done, stop
 
 
-def _run(work: Callable[..., Answer], number: int, task: tuple[Any, ...]) -> Answer:
+def _run(work: Callable[..., Answer], number: int, task: tuple[Any, ...]) -> Answer | _Raised:
     def tell(_: int, done: int, total: int) -> None:
         _Shared.done[2 * number], _Shared.done[2 * number + 1] = done, total
 
     if _Shared.stop.value:
         raise ReadingStopped
-    return work(*task, lambda: bool(_Shared.stop.value), tell)
+    try:
+        return work(*task, lambda: bool(_Shared.stop.value), tell)
+    except (BrokerUnreachable, ReadingFailed, TableFull) as error:
+        return _Raised(error)

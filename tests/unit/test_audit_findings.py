@@ -6,9 +6,13 @@ from typing import Any
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from processor.audit.findings import Comparison, Event, Outcome, Scope, compare
+from processor.audit.findings import Comparison, Event, Outcome, Scope, all_unexpected, compare
+from processor.audit.pages import Page
+from processor.audit.ranges import command_range
+from processor.detection.inputs import CommandInput
 from processor.policies.policy import PolicySet
 from processor.restrictions.events import Published
+from processor.restrictions.life import Role
 from tests.auditing import NAMES, Written, replayed, work_through
 from tests.engines import PARTITION
 from tests.histories import Step, histories
@@ -98,3 +102,39 @@ def test_what_lies_before_the_range_is_none_of_this_audit_and_what_lies_beyond_i
     found = compare(published, [at(5)], Scope("v", 0, 5, 10, {}))
     assert (found.matched, found.not_yet_processed) == (1, 1)
     assert [(each.outcome, each.event.event_id) for each in found.findings] == [(Outcome.UNEXPECTED, "e9")]
+
+
+def test_an_event_that_comes_from_nowhere_is_unexpected_whatever_the_range() -> None:
+    def at(topic: str, offset: int) -> Event:
+        position = {"topic": topic, "partition": 0, "offset": offset}
+        return Event(f"{topic}{offset}", "SenderBlocked", {"position": position})
+
+    scope = Scope("v", 0, 5, 10, {"c": (3, 4)}, ends={"v": 20, "c": 8})
+    there = [at("v", 4), at("v", 19), at("v", 20), at("c", 2), at("c", 7)]
+    assert compare(by_id(there), [], scope) == Comparison(0, 3, ()), "at 20 a block may have ended by the clock"
+    nowhere = [at("other", 1), at("v", -1), at("v", 21), at("c", -1), at("c", 8)]
+    found = compare(by_id(nowhere), [], scope)
+    assert {each.event.event_id for each in found.findings} == {each.event_id for each in nowhere}
+    assert {each.outcome for each in (*found.findings, *all_unexpected(by_id(nowhere)).findings)} == {
+        Outcome.UNEXPECTED
+    }
+    assert len(all_unexpected(by_id(nowhere)).findings) == len(nowhere)
+
+
+def test_commands_are_told_apart_by_when_they_were_taken_up() -> None:
+    def page(commit: int, *offsets: int) -> Page:
+        inputs = tuple(CommandInput(0, Role.ADMIN, offset) for offset in offsets)
+        return Page(commit, 0, 0, 0, b"", b"", {}, inputs)
+
+    def ranged(before: list[Page], pages: list[Page], *, from_the_beginning: bool = False) -> tuple[int, int]:
+        return command_range(before, pages, Role.ADMIN, from_the_beginning=from_the_beginning)
+
+    none, some, later = page(1), page(2, 3, 4), page(3, 6)
+    assert ranged([], [none], from_the_beginning=True) == (0, 0), "the first command was not yet taken up"
+    assert ranged([], [some, later], from_the_beginning=True) == (0, 7)
+    assert ranged([some], [none]) == (5, 5)
+    assert ranged([some], [later]) == (5, 7), "somebody who adds an event may name 5"
+    assert ranged([none], [later]) == (6, 7), "retention may have taken what named those before"
+    first, following = ranged([none], [none])
+    assert first == following > 1 << 60, "nothing tells"
+    assert command_range([some], [later], Role.SUPPORT, from_the_beginning=True) == (0, 0)
