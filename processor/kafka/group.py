@@ -95,7 +95,12 @@ class GroupMember:
                 self.client.seek(each)
 
     def restart(self, partition: int, offset: int) -> None:
-        """Read a partition on from `offset` of which the client has given up reading: what it should have read was not there."""
+        """Read a partition on from `offset` of which the client has given up reading: what it should have read was not there.
+
+        A client whose session is over has a loss to tell of with the next poll, and would take this for the answer to it.
+        """
+        if not self.client.memberid():
+            return
         places = _places(self.topic, {partition: offset})
         self.client.incremental_unassign(places)
         self.client.incremental_assign(places)

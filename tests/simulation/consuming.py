@@ -66,7 +66,7 @@ class SimulatedConsumer:
         self._member = ""
         self._generation = -1
         self._owned: frozenset[int] = frozenset()
-        self._awaits_app = False
+        self._awaits_app = self._is_serving = False
         self._error: KafkaError | None = None
 
     # -- the group ----------------------------------------------------------------------------------------------------
@@ -96,8 +96,10 @@ class SimulatedConsumer:
     def _say_alive(self) -> None:
         try:
             if not self._member:
-                if not self._awaits_app:
+                if not self._awaits_app and not self._owned:
                     self._member = self._group.join(self, "", self._slot, frozenset())
+                elif not self._awaits_app:
+                    self._want("lost", self._owned)
             elif self._group.heartbeat(self._member, self._slot, self._generation) and not self._awaits_app:
                 self._rejoin()
         except Refused as refused:
@@ -121,7 +123,8 @@ class SimulatedConsumer:
             return
         else:
             self._generation = -1
-        self._queue = deque(each for each in self._queue if not isinstance(each, _Rebalance))
+        if self._awaits_app:
+            return  # one rebalance after the other: that all is lost is found out again once the application has answered
         self._want("lost", self._owned)
         if not self._owned:
             self._served("lost", self._owned)
@@ -152,7 +155,9 @@ class SimulatedConsumer:
             self._queue.append(_Rebalance(kind, partitions))
 
     def _serve(self, rebalance: _Rebalance) -> None:
+        self._is_serving = True
         self._on[rebalance.kind](self, [TopicPartition(self._topic, each) for each in sorted(rebalance.partitions)])
+        self._is_serving = False
         self._served(rebalance.kind, rebalance.partitions)
 
     def _served(self, kind: str, partitions: frozenset[int]) -> None:
@@ -223,12 +228,21 @@ class SimulatedConsumer:
 
     def incremental_assign(self, partitions: list[TopicPartition]) -> None:
         self.process.step("incremental_assign")
+        self._answer()
         self._follow(partitions)
 
     def incremental_unassign(self, partitions: list[TopicPartition]) -> None:
         self.process.step("incremental_unassign")
+        self._answer()
         for each in partitions:
             self._followed.pop((each.topic, each.partition), None)
+
+    def _answer(self) -> None:
+        """Whatever the application assigns or gives up, the client takes for its answer to what the group wants of it."""
+        wanted = next((each for each in self._queue if isinstance(each, _Rebalance)), None)
+        if wanted is not None and not self._is_serving:
+            self._queue.remove(wanted)
+            self._served(wanted.kind, wanted.partitions)
 
     def seek(self, partition: TopicPartition) -> None:
         """Only where it is read already: it is no answer to the group, as assigning and unassigning are."""

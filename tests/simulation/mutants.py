@@ -3,16 +3,19 @@
 tests/unit/test_simulation.py holds it to that.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any
 from unittest.mock import patch
 
+from confluent_kafka import TopicPartition
+
 from processor.kafka import changelog
 from processor.kafka.changelog import Head
 from processor.kafka.clients import producer
+from processor.kafka.group import GroupMember
 from processor.kafka.reading import last_stable_offsets, read_to_end
 from processor.kafka.topics import TopicNames
 from processor.kafka.transactions import Offset, OutRecord, TransactionFailed, Transactions
@@ -115,6 +118,16 @@ def _records_of_before_a_rewind_are_taken() -> list[Change]:
     return [(DetectWorker, "_read_on", lambda self: None)]
 
 
+def _going_back_assigns_anew() -> list[Change]:
+    def anew(self: GroupMember, starts: Mapping[int, int]) -> None:
+        places = [TopicPartition(self.topic, partition, offset) for partition, offset in starts.items()]
+        if places:
+            self.client.incremental_unassign(places)
+            self.client.incremental_assign(places)
+
+    return [(GroupMember, "rewind", anew)]
+
+
 def _a_gap_is_not_told() -> list[Change]:
     def silently(self: PartitionWork, offset: int, from_offset: int) -> None:
         self.next_offset = self.page.first_offset = offset
@@ -157,6 +170,7 @@ MUTANTS: dict[str, Callable[[], list[Change]]] = {
     "early-trim": _trimmed_before_the_mark_is_committed,
     "no-brake": _the_brake_is_not_in_the_head,
     "no-seek": _records_of_before_a_rewind_are_taken,
+    "assigned-anew": _going_back_assigns_anew,
     "silent-gap": _a_gap_is_not_told,
     "early-accepted": _mails_count_as_accepted_when_given_out,
     "unrecorded": _a_ledger_that_was_not_recorded_is_acted_upon,

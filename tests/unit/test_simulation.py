@@ -56,3 +56,10 @@ def test_a_worker_that_is_broken_on_purpose_is_seen(name: str) -> None:
         assert any(simulate(Plan.busy(seed, notifiers)).violation is not None for seed in range(1, 61)), (
             "60 seeds did not see it"
         )
+
+
+@pytest.mark.parametrize("seed", [3397, 3409])
+def test_what_was_found_once_is_mended(seed: int) -> None:
+    """A retention gap at a worker whose session was over: its restart of the reading was taken for the answer to the loss."""
+    quietly()
+    assert simulate(Plan.of(seed)).violation is None
