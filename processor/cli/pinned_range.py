@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from processor.cli.common import EXIT_USAGE, CommandFailed
 from processor.cli.replaying import told_failures
-from processor.cli.times import now_ms, past_ms
+from processor.cli.times import now_ms, past_ms, shown
 
 if TYPE_CHECKING:
     from processor.cli.signals import Stop
@@ -45,13 +45,21 @@ class Asked(TypedDict):
 
 
 def asked(from_: str | None, to: str | None, offsets: Sequence[str] | None) -> Asked:
-    """The range in numbers. Raises CommandFailed."""
+    """The range in numbers. Raises CommandFailed where nothing can be in it."""
     now = now_ms()
-    return {
-        "from_ms": None if from_ is None else past_ms(from_, "--from", now),
-        "to_ms": None if to is None else past_ms(to, "--to", now),
-        "offsets": dict(map(_range, offsets or ())),
-    }
+    # Kafka knows no time before 1970.
+    from_ms = None if from_ is None else max(0, past_ms(from_, "--from", now))
+    to_ms = None if to is None else max(0, past_ms(to, "--to", now))
+    if from_ms is not None and from_ms > now:
+        raise CommandFailed(f"--from {from_}: that is still to come; it is {shown(now)} now", EXIT_USAGE)
+    if from_ms is not None and to_ms is not None and to_ms <= from_ms:
+        raise CommandFailed(f"--to {to}: that is not after --from, {shown(from_ms)}: nothing lies between", EXIT_USAGE)
+    ranges: dict[int, tuple[int | None, int | None]] = {}
+    for partition, range_ in map(_range, offsets or ()):
+        if partition in ranges:
+            raise CommandFailed(f"--offsets {partition}=...: given twice; a partition has one range", EXIT_USAGE)
+        ranges[partition] = range_
+    return {"from_ms": from_ms, "to_ms": to_ms, "offsets": ranges}
 
 
 @contextmanager
@@ -59,15 +67,17 @@ def pinned_log(
     settings: "Settings", offsets: Asked, file: Path | None, save_to: Path | None
 ) -> "Iterator[tuple[Pins, Stop]]":
     """The pins, of now or of a file, until a signal. Failures with the log are CommandFailed."""
-    from processor.kafka.audit_source import Pins, PinsUnusable
     from processor.kafka.clients import check_reachable
     from processor.workers.auditing import pinned
     from processor.workers.wiring import client_settings
 
-    with told_failures(PinsUnusable) as stop:
+    with told_failures() as stop:
         try:
+            given = None if file is None else _pins_of(file, "--pins", "--save-pins writes one")
+            if save_to is not None:
+                _check_save(save_to)
             check_reachable(client_settings(settings))
-            pins = pinned(settings) if file is None else Pins.from_json(file.read_text())
+            pins = given or pinned(settings)
             for partition in offsets["offsets"]:
                 if partition not in pins.committed:
                     raise CommandFailed(f"--offsets {partition}=...: there is no such partition", EXIT_USAGE)
@@ -78,6 +88,23 @@ def pinned_log(
             raise CommandFailed(f"{error.filename}: {error.strerror}", EXIT_USAGE) from None
 
 
+def _pins_of(file: Path, option: str, else_do: str) -> "Pins":
+    from processor.kafka.audit_source import Pins, PinsUnusable
+
+    try:
+        return Pins.from_json(file.read_bytes().decode())
+    except (PinsUnusable, UnicodeDecodeError) as error:
+        raise CommandFailed(f"{option} {file}: {error}: {else_do}", EXIT_USAGE) from None
+
+
+def _check_save(path: Path) -> None:
+    """Over older pins and an empty file, and over nothing else: a wrong name, and somebody's policies are gone."""
+    if not path.absolute().parent.is_dir():
+        raise CommandFailed(f"--save-pins {path}: there is no folder {path.parent}", EXIT_USAGE)
+    if path.is_file() and path.stat().st_size:
+        _pins_of(path, "--save-pins", "name another file, or remove it")
+
+
 def _range(text: str) -> tuple[int, tuple[int | None, int | None]]:
     match = _RANGE.fullmatch(text)
     if match is None:
@@ -85,6 +112,8 @@ def _range(text: str) -> tuple[int, tuple[int | None, int | None]]:
             f"--offsets {text}: expected PARTITION=FIRST..NEXT, such as 0=1000..2000 or 0=1000..", EXIT_USAGE
         )
     first, following = (None if part is None else int(part) for part in match.groups()[1:])
+    if first is not None and following is not None and first >= following:
+        raise CommandFailed(f"--offsets {text}: nothing lies between: FIRST must be below NEXT", EXIT_USAGE)
     return int(match[1]), (first, following)
 
 
