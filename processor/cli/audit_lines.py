@@ -50,7 +50,8 @@ def lines(report: AuditReport, most: int = MOST) -> Iterator[str]:
         yield from _more(len(unaudited) - most, "partition")
     yield ""
     if report.not_yet_processed:
-        yield f"{count(report.not_yet_processed, 'event')} beyond the pins: not yet processed when the audit began, and not judged"
+        # A range that was asked for may end before the pins; what lies behind its end was processed, but is not judged either.
+        yield f"{count(report.not_yet_processed, 'event')} beyond the pins, or the end of the range: not judged"
     yield verdict(report)
 
 
