@@ -32,6 +32,8 @@ _BATCH_WAIT_S = 0.02
 _END_WAIT_MS = 20
 """That a partition ends is told by a fetch that found nothing. The broker holds it back for so long: half a second by default."""
 _ASK_TIMEOUT_S = 30.0
+_NO_RECORD = -1
+"""The answer for a time after which there is none."""
 _ASK_AGAIN_S = 0.1
 _FIRST_ANSWER_S = 0.1
 _SAY_AFTER_S = 10.0
@@ -179,7 +181,11 @@ def _answers(
             clock,
         )
         try:
-            return {(place.topic, place.partition): answer.result().offset for place, answer in answers.items()}
+            found = {(place.topic, place.partition): answer.result().offset for place, answer in answers.items()}
+            if min(found.values()) >= _NO_RECORD:
+                return found
+            # After a broker had stood still: an answer that is none, without an error.
+            raise KafkaException(KafkaError(KafkaError.LEADER_NOT_AVAILABLE, "an answer without an offset"))
         except KafkaException as raised:
             error: KafkaError = raised.args[0]
             if error.code() in _AWAY:

@@ -1,43 +1,40 @@
-"""Asking for the ends of partitions, of brokers that do not agree."""
+"""The ends of partitions are asked for until there is an answer that is one."""
 
+from collections.abc import Mapping
 from concurrent.futures import Future
 from types import SimpleNamespace
 from typing import Any, cast
 
-import pytest
-from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka import TopicPartition
 
 from processor.kafka.clients import ClientSettings, Makers
-from processor.kafka.errors import BrokerUnreachable
-from processor.kafka.reading import ReadingFailed, high_watermarks
+from processor.kafka.reading import high_watermarks, offsets_at
+
+OFFSET_INVALID = -1001
 
 
-class Refusing:
-    """Knows the topic, and answers each question for its offsets with the same error."""
+class Admin:
+    """Answers the questions for offsets with these, one after the other."""
 
-    def __init__(self, code: int) -> None:
-        self._code = code
+    def __init__(self, answers: list[int]) -> None:
+        self.answers = answers
 
-    def list_topics(self, **_: object) -> SimpleNamespace:
-        return SimpleNamespace(topics={"topic": SimpleNamespace(partitions={0: None})})
+    def list_topics(self, **_: Any) -> Any:
+        return SimpleNamespace(topics={"t": SimpleNamespace(partitions={0: None})})
 
-    def list_offsets(self, places: dict[TopicPartition, object], **_: object) -> dict[TopicPartition, Future[Any]]:
+    def list_offsets(self, places: Mapping[TopicPartition, Any], **_: Any) -> dict[TopicPartition, Future[Any]]:
         answer: Future[Any] = Future()
-        answer.set_exception(KafkaException(KafkaError(self._code)))
+        answer.set_result(SimpleNamespace(offset=self.answers.pop(0)))
         return dict.fromkeys(places, answer)
 
 
-def asked(code: int) -> None:
-    makers = Makers(admin=cast("Any", lambda *_, **__: Refusing(code)))
-    high_watermarks(ClientSettings("nowhere:1", makers=makers), "topic", [0], timeout_s=0.0)
+def settings_for(answers: list[int]) -> ClientSettings:
+    return ClientSettings("127.0.0.1:1", makers=Makers(admin=cast(Any, lambda *_, **__: Admin(answers))))
 
 
-def test_brokers_that_do_not_agree_who_leads_are_waited_for_like_brokers_that_are_away() -> None:
-    """A worker that cannot reach one of three hears of a new leader late: that is no reason to end."""
-    with pytest.raises(BrokerUnreachable):
-        asked(KafkaError.FENCED_LEADER_EPOCH)
+def test_an_answer_without_an_offset_is_asked_for_again() -> None:
+    assert high_watermarks(settings_for([OFFSET_INVALID, 7]), "t", [0]) == {0: 7}
 
 
-def test_what_waiting_does_not_mend_ends_the_reading() -> None:
-    with pytest.raises(ReadingFailed):
-        asked(KafkaError.UNSUPPORTED_VERSION)
+def test_that_there_is_no_record_after_a_time_is_an_answer() -> None:
+    assert offsets_at(settings_for([-1]), "t", [0], 1) == {0: -1}
