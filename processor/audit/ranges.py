@@ -32,22 +32,26 @@ def choose_start(
     first_verdict: int,
     warm_up_offset: Callable[[int], int | None],
     *,
-    from_ms: int | None = None,
     from_offset: int | None = None,
+    is_whole: bool = False,
 ) -> Start:
-    """The latest usable start at or before `from_offset` or, in stream time, `from_ms`; else the earliest there is.
+    """The latest usable start at or before `from_offset`; else the earliest there is.
 
     `first_verdict` is what retention has left; `warm_up_offset(time_ms)` gives the first verdict that Kafka stamped at or after a
-    time, None where retention may have taken some of these. Raises NothingToAudit.
+    time, None where retention may have taken some of these. `is_whole`: retention has taken nothing of the journal, so that a first
+    commit that is not there was taken by somebody else. Raises NothingToAudit.
     """
     starts: list[Start] = []
-    if pages and pages[0].commit == 1 and first_verdict <= pages[0].first_offset:
-        starts.append(Start(0, pages[0].first_offset, pages[0].first_offset, None))
+    if pages and pages[0].commit == 1:
+        if first_verdict <= pages[0].first_offset:
+            starts.append(Start(0, pages[0].first_offset, pages[0].first_offset, None))
+    elif is_whole and (not pages or first_verdict < pages[0].first_offset):
+        starts.append(Start(0, first_verdict, first_verdict, None))
     known = {page.commit for page in pages}
     for snapshot in snapshots:
         if snapshot.commit + 1 not in known and snapshot.commit not in known:
             continue
-        if starts and not _is_before(snapshot, from_ms, from_offset):
+        if starts and (from_offset is None or snapshot.next_offset > from_offset):
             break
         offset = warm_up_offset(snapshot.stream_time_ms - WARM_UP_MS)
         if offset is not None and first_verdict <= snapshot.next_offset:
@@ -58,12 +62,6 @@ def choose_start(
             "retention has left neither the first verdict nor a snapshot with the verdicts of the day before it"
         )
     return starts[-1]
-
-
-def _is_before(snapshot: Snapshot, from_ms: int | None, from_offset: int | None) -> bool:
-    if from_offset is not None:
-        return snapshot.next_offset <= from_offset
-    return from_ms is not None and snapshot.stream_time_ms <= from_ms
 
 
 def missing_before(pages: Sequence[Page], partition: int, start: Start, *, is_whole: bool) -> list[LogFault]:

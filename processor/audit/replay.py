@@ -13,6 +13,7 @@ from typing import Protocol
 import numpy as np
 
 from processor.audit.pages import Page, Snapshot
+from processor.avro import Undecodable
 from processor.detection.changes import apply, rebuild
 from processor.detection.engine import Engine
 from processor.detection.inputs import ClockInput, CommandInput, GapInput, Input, PolicyInput
@@ -26,6 +27,8 @@ from processor.verdicts.columns import OK, UNREADABLE
 from processor.verdicts.digest import RangeDigest
 
 _STATUS_OF = {reason: code for code, reason in REASONS.items()}
+_BEYOND_THE_BYTES = frozenset({Undecodable.UNKNOWN_SCHEMA, Undecodable.UNREADABLE, Undecodable.TIME_IN_THE_FUTURE})
+"""Why a record is rejected that somebody else may be able to read: with a schema that came later, or from a copy, which is stamped anew."""
 
 
 class Fault(StrEnum):
@@ -34,6 +37,7 @@ class Fault(StrEnum):
     VERDICTS_DIFFER = "VERDICTS_DIFFER"
     VERDICTS_MISSING = "VERDICTS_MISSING"
     JOURNAL_RECORD_MISSING = "JOURNAL_RECORD_MISSING"
+    JOURNAL_RECORD_UNEXPECTED = "JOURNAL_RECORD_UNEXPECTED"
     REJECTED_DIFFER = "REJECTED_DIFFER"
     POLICIES_MISSING = "POLICIES_MISSING"
     COMMAND_MISSING = "COMMAND_MISSING"
@@ -138,6 +142,10 @@ class Replay:
 
     def _begin(self, page: Page) -> None:
         self._expect(page.commit, page.first_offset)
+        if page.commit < self._following:
+            message = f"commit {page.commit} of the journal: there once more, or out of its place; it is left out"
+            self._fault(Fault.JOURNAL_RECORD_UNEXPECTED, page.first_offset, page.next_offset, message)
+            return
         self._page, self._inputs = page, deque(page.inputs)
         self._digest, self._taken, self._rejected = RangeDigest(), 0, []
 
@@ -168,7 +176,10 @@ class Replay:
                 page.next_offset,
                 f"{page.records - self._taken} of the {page.records} verdicts of commit {page.commit} are not there",
             )
-        elif (self._digest.values(), self._digest.places()) != (page.values_digest, page.places_digest):
+        elif self._taken > page.records or (self._digest.values(), self._digest.places()) != (
+            page.values_digest,
+            page.places_digest,
+        ):
             self._fault(
                 Fault.VERDICTS_DIFFER,
                 page.first_offset,
@@ -205,6 +216,8 @@ class Replay:
     def _reject(self, batch: Batch, page: Page) -> None:
         """What the worker could not read is not read here either, though a schema may be known by now."""
         for offset, reason in page.rejected.items():
+            if reason not in _BEYOND_THE_BYTES:
+                continue  # the same bytes are rejected again; if not, that is a fault
             row = int(np.searchsorted(batch.offsets, offset))
             if row < len(batch) and batch.offsets[row] == offset and batch.columns.status[row] == OK:
                 batch.columns.status[row] = _STATUS_OF[reason]

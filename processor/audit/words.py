@@ -19,6 +19,7 @@ FAULTS = {
     Fault.VERDICTS_DIFFER: "verdicts are not those that were decided on",
     Fault.VERDICTS_MISSING: "verdicts are missing",
     Fault.JOURNAL_RECORD_MISSING: "records of the journal are missing",
+    Fault.JOURNAL_RECORD_UNEXPECTED: "records of the journal are there more than once, or out of their place",
     Fault.REJECTED_DIFFER: "other verdicts are invalid than the journal says",
     Fault.POLICIES_MISSING: "a version of the policies is missing",
     Fault.COMMAND_MISSING: "a command is missing",

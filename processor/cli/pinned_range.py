@@ -67,16 +67,19 @@ def pinned_log(
     settings: "Settings", offsets: Asked, file: Path | None, save_to: Path | None
 ) -> "Iterator[tuple[Pins, Stop]]":
     """The pins, of now or of a file, until a signal. Failures with the log are CommandFailed."""
+    from processor.kafka.audit_source import PinsUnusable
     from processor.kafka.clients import check_reachable
-    from processor.workers.auditing import pinned
+    from processor.workers.auditing import check_given, pinned
     from processor.workers.wiring import client_settings
 
-    with told_failures() as stop:
+    with told_failures(PinsUnusable) as stop:
         try:
             given = None if file is None else _pins_of(file, "--pins", "--save-pins writes one")
             if save_to is not None:
                 _check_save(save_to)
             check_reachable(client_settings(settings))
+            if given is not None:
+                check_given(settings, given)
             pins = given or pinned(settings)
             for partition in offsets["offsets"]:
                 if partition not in pins.committed:

@@ -97,9 +97,40 @@ class Pins:
             raise PinsUnusable(f"this is no file of pins of senderwatch: {repr(error)[:200]}") from None
 
 
+def check_pins(settings: ClientSettings, topics: TopicNames, pins: Pins) -> None:
+    """Raises PinsUnusable for pins of other topics, which would be waited for without an end; else as `pin`."""
+    read = (topics.restrictions, *_inputs(topics))
+    for topic in read:
+        if all(name != topic for name, _ in pins.bounds):
+            raise PinsUnusable(
+                f"these pins have no topic {topic}: are they of another cluster, or another topics.prefix?"
+            )
+    pinned = {partition: found for partition, found in pins.bounds.items() if partition[0] in read}
+    if {partition for topic, partition in pinned if topic == topics.verdicts} != pins.committed.keys():
+        raise PinsUnusable(
+            f"these pins are not whole: what was committed is not told of each partition of {topics.verdicts}"
+        )
+    check_ends(pinned, bounds(settings, pinned))
+
+
+def check_ends(pinned: Mapping[Partition, tuple[int, int]], now: Mapping[Partition, tuple[int, int]]) -> None:
+    """Raises PinsUnusable for ends that are not there now."""
+    for (topic, partition), (first, end) in pinned.items():
+        there = now[topic, partition][1]
+        if not 0 <= first <= end <= there:
+            raise PinsUnusable(
+                f"these pins have offsets {first} to {end} of {topic}, partition {partition}, which ends at {there}: "
+                "are they of another cluster, or was the topic made anew?"
+            )
+
+
+def _inputs(topics: TopicNames) -> tuple[str, ...]:
+    return (topics.verdicts, topics.journal, topics.commands, topics.support_commands, topics.policies)
+
+
 def pin(settings: ClientSettings, topics: TopicNames, group: str) -> Pins:
     """Everything as it is now. Raises BrokerUnreachable, UnknownTopic, ReadingFailed."""
-    read = (topics.verdicts, topics.journal, topics.commands, topics.support_commands, topics.policies)
+    read = _inputs(topics)
     partitions = partitions_of_each(settings, (topics.restrictions, *read))
     committed = _committed(settings, topics.verdicts, partitions[topics.verdicts], group)
     found: dict[Partition, tuple[int, int]] = {}

@@ -14,7 +14,7 @@ from processor.audit.ranges import (
 )
 from processor.audit.replay import Replay
 from processor.audit.report import AuditReport, PartitionAudit
-from processor.kafka.audit_source import AuditSource, Pins, pin
+from processor.kafka.audit_source import AuditSource, Pins, check_pins, pin
 from processor.kafka.side_inputs import command_topics
 from processor.kafka.topics import TopicNames
 from processor.policies.policy import PolicySet
@@ -37,6 +37,11 @@ class AuditOptions(AskedRange):
 def pinned(settings: Settings) -> Pins:
     """Everything as it is now. Raises BrokerUnreachable, UnknownTopic, ReadingFailed."""
     return pin(client_settings(settings), topic_names(settings), group_name(settings, settings.detector.group))
+
+
+def check_given(settings: Settings, pins: Pins) -> None:
+    """The pins of an earlier run must be of these topics. Raises PinsUnusable, and as `pinned`."""
+    check_pins(client_settings(settings), topic_names(settings), pins)
 
 
 def audit(
@@ -108,9 +113,9 @@ class _Partition:
         if last_commit == 0:
             told = f"events were published of it, but the group {self._source.pins.group} has committed nothing: is it the workers' group?"
             return self._nothing(committed, told if published else None)
-        asked, _ = self._options.offsets_of(self._partition)
+        since = self._options.since(self._source, self._partition)
         try:
-            start = self._past.choose_start(from_ms=self._options.from_ms, from_offset=asked)
+            start = self._past.choose_start(from_offset=since)
         except NothingToAudit as nothing:
             return self._nothing(committed, str(nothing))
         pages = [page for page in self._past.pages if page.commit > start.commit]
@@ -120,7 +125,7 @@ class _Partition:
             last_commit = pages[-1].commit if pages else start.commit
             committed = pages[-1].next_offset if pages else start.offset
         replay = self._replay(start, pages, committed, last_commit, progress)
-        scope = self._scope(start, pages, committed)
+        scope = self._scope(start, pages, committed, since)
         recomputed = [event for event in map(_event_of, replay.events) if scope.place_of(event.position) is not None]
         comparison = compare(published, recomputed, scope)
         return PartitionAudit(
@@ -133,7 +138,7 @@ class _Partition:
             last_time_ms=replay.engine.stream_time_ms,
             comparison=comparison,
             faults=(*self._past.missing_before(start), *replay.faults),
-            unaudited=Past.untold(start, self._options.since(self._source, self._partition)),
+            unaudited=Past.untold(start, since),
         )
 
     def _replay(self, start: Start, pages: list[Page], end: int, last_commit: int, progress: Progress) -> Replay:
@@ -151,8 +156,7 @@ class _Partition:
         replay.finish(last_commit, end)
         return replay
 
-    def _scope(self, start: Start, pages: list[Page], end: int) -> Scope:
-        since = self._options.since(self._source, self._partition)
+    def _scope(self, start: Start, pages: list[Page], end: int, since: int | None) -> Scope:
         # From the beginning: before it there is nothing that an event could come from.
         begun = 0 if start.snapshot is None else start.offset
         first = begun if since is None else max(begun, min(since, end))

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -80,14 +81,22 @@ class Past:
         """The first verdict that retention has left."""
         return self._first
 
-    def choose_start(
-        self, *, before_commit: int | None = None, from_ms: int | None = None, from_offset: int | None = None
-    ) -> Start:
+    def choose_start(self, *, before_commit: int | None = None, from_offset: int | None = None) -> Start:
         """Where to begin (processor.audit.ranges), before a commit where one is named. Raises NothingToAudit."""
         snapshots = [each for each in self._snapshots if before_commit is None or each.commit < before_commit]
         return choose_start(
-            self.pages, snapshots, self._first, self._warm_up_offset, from_ms=from_ms, from_offset=from_offset
+            self.pages,
+            snapshots,
+            self._first,
+            self._warm_up_offset,
+            from_offset=from_offset,
+            is_whole=self._is_whole,
         )
+
+    @property
+    def _is_whole(self) -> bool:
+        """Whether retention has taken nothing of the journal."""
+        return self._source.pins.of(self._topics.journal, self._partition)[0] == 0
 
     @property
     def partitions(self) -> int:
@@ -98,8 +107,7 @@ class Past:
         """What the logs lack before the start: commits, and the policies that were in force there."""
         if start.snapshot is None:
             return []
-        is_whole = self._source.pins.of(self._topics.journal, self._partition)[0] == 0
-        faults = missing_before(self.pages, self._partition, start, is_whole=is_whole)
+        faults = missing_before(self.pages, self._partition, start, is_whole=self._is_whole)
         version = start.snapshot.policy_version
         if self._versions.of(version) is None:
             message = f"version {version} of the policies is not there: decisions are compared with those of the built-in ones"
@@ -173,12 +181,17 @@ class Past:
             return
         warm_up = WarmUp(engine, self.decoder, start.snapshot)
         before = [page for page in self.pages if page.commit <= start.commit]
-        changes = [
-            (each.before_offset, each.version)
-            for page in before
-            for each in page.inputs
-            if isinstance(each, PolicyInput)
-        ]
+        # Where retention has taken the page that told of a version, a snapshot after it still names it.
+        changes = sorted(
+            [(each.next_offset, each.policy_version) for each in self._snapshots if each.commit <= start.commit]
+            + [
+                (each.before_offset, each.version)
+                for page in before
+                for each in page.inputs
+                if isinstance(each, PolicyInput)
+            ],
+            key=itemgetter(0),
+        )
         rejected = np.array(sorted(offset for page in before for offset in page.rejected), np.int64)
         for run in self._source.verdicts(self._partition, start.warm_up_offset, start.offset):
             row = 0
@@ -200,7 +213,7 @@ class Past:
             engine.adopt(found)
 
     def _warm_up_offset(self, time_ms: int) -> int | None:
-        offset = self._source.offset_at(self._partition, time_ms)
+        offset = self._source.offset_at(self._partition, max(0, time_ms))
         # Where the first that is left is later than asked for, retention may have taken some that are needed.
         return None if offset == self._first > 0 else offset
 

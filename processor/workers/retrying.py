@@ -133,8 +133,8 @@ class _Partition:
         self._partition = partition
 
     def run(self, progress: Progress) -> PartitionTried:
-        start, end, unread = self._limits()
         since = self._options.since(self._source, self._partition)
+        start, end, unread = self._limits(since)
         until = self._options.until(self._source, self._partition)
         is_whole = until is None or until >= end
         if until is not None:
@@ -153,17 +153,13 @@ class _Partition:
         retrial = self._tried(replay, start, end, since, more)
         if is_whole:
             replay.finish(self._source.pins.committed[self._partition][1], end)
-        if unread is None and since is not None and since < start.offset and start.snapshot is not None:
-            unread = (
-                f"verdicts {since} to {start.offset - 1}: retention has taken what was known then, or the day before it"
-            )
         what_if = retrial.what_if
         faults = (*self._past.missing_before(start), *replay.faults)
         return PartitionTried(
             self._partition, what_if.totals, what_if.outcomes, faults, unread or Past.untold(start, since)
         )
 
-    def _limits(self) -> tuple[Start, int, str | None]:
+    def _limits(self, since: int | None) -> tuple[Start, int, str | None]:
         """Where to begin to live through it again, the offset before which the log ends, and why there is nothing, if there is nothing."""
         committed, last_commit = self._source.pins.committed[self._partition]
         nowhere = Start(last_commit, committed, committed, None)
@@ -172,9 +168,8 @@ class _Partition:
             return Start(0, first, first, None), end, None
         if last_commit == 0:
             return nowhere, committed, None
-        asked, _ = self._options.offsets_of(self._partition)
         try:
-            return self._past.choose_start(from_ms=self._options.from_ms, from_offset=asked), committed, None
+            return self._past.choose_start(from_offset=since), committed, None
         except NothingToAudit as nothing:
             return nowhere, committed, str(nothing)
 

@@ -7,6 +7,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from processor.audit.replay import Fault, WarmUp
+from processor.avro import Undecodable
 from processor.detection.inputs import PolicyInput
 from processor.policies.policy import PolicySet
 from processor.verdicts.batches import Decoder
@@ -85,3 +86,32 @@ def test_verdicts_that_are_missing_at_the_end_are_found(
     written = work_through(policies, history, size, commit_every)
     written.values.pop()
     assert Fault.VERDICTS_MISSING in {fault.fault for fault in replayed(written, size).faults}
+
+
+@given(policy_sets(), histories(), sizes, st.integers(1, 6), st.data())
+def test_a_page_that_is_there_twice_or_says_something_else_is_found_and_named(
+    policies: PolicySet, history: list[Step], size: int, commit_every: int, data: st.DataObject
+) -> None:
+    written = work_through(policies, history, size, commit_every)
+    place = data.draw(st.integers(0, len(written.pages) - 1))
+    page, pages = written.pages[place], list(written.pages)
+    match data.draw(st.sampled_from(["twice", "later", "fewer", "rejected"])):
+        case "twice":
+            pages.insert(place, page)
+            expected = Fault.JOURNAL_RECORD_UNEXPECTED
+        case "later":
+            pages.append(page)
+            expected = Fault.JOURNAL_RECORD_UNEXPECTED
+        case "fewer":
+            assume(page.records)
+            pages[place] = replace(page, records=page.records - 1)
+            expected = Fault.VERDICTS_DIFFER
+        case _:
+            assume(page.records)
+            pages[place] = replace(page, rejected={**page.rejected, page.first_offset: Undecodable.TRUNCATED})
+            assume(page.first_offset not in page.rejected)
+            expected = Fault.REJECTED_DIFFER
+    faults = [each.fault for each in replayed(replace(written, pages=pages), size).faults]
+    assert expected in faults
+    if expected is Fault.JOURNAL_RECORD_UNEXPECTED:
+        assert faults == [expected], "what it says does not apply twice"
