@@ -63,7 +63,7 @@ def test_the_last_line_says_that_everything_matches() -> None:
 def test_the_last_line_says_how_many_findings_there_are_of_what_kind() -> None:
     (*_, last) = lines(troubled())
     assert last == (
-        "7 findings (1 different, 4 missing, 2 unexpected) and 6 faults of the logs; 125 events of 3,600,000 verdicts matched; "
+        "7 findings (1 different, 4 missing, 2 unexpected) and 7 faults of the logs; 125 events of 3,600,000 verdicts matched; "
         "not everything could be audited"
     )
 
@@ -140,7 +140,7 @@ def test_of_many_partitions_those_with_something_to_say_are_told() -> None:
 def test_json_has_a_line_for_everything_and_the_pins_last() -> None:
     report = troubled()
     rows = parsed(report)
-    assert [row["kind"] for row in rows] == ["partition"] * 2 + ["fault"] * 7 + ["finding"] * 7 + ["summary"]
+    assert [row["kind"] for row in rows] == ["partition"] * 2 + ["fault"] * 8 + ["finding"] * 7 + ["summary"]
     summary = rows[-1]
     assert summary["pins"] == PINS
     assert summary["findings"] == {"DIFFERENT": 1, "MISSING": 4, "UNEXPECTED": 2}
