@@ -90,6 +90,8 @@ class Desk:
         self._kept: list[Outcome] = []
         self._tried: set[Errand] = set()
         self._maybe_sent: set[Errand] = set()
+        self._attempts: dict[Errand, int] = {}
+        """How many attempts were recorded when what is under way, or still to be recorded, was sent."""
 
     # -- partitions ---------------------------------------------------------------------------------------------------
 
@@ -168,6 +170,7 @@ class Desk:
         """The work is recorded: what follows from it may begin."""
         for errand, result in work.outcomes:
             self._outgoing.done(errand)
+            self._attempts.pop(errand, None)
             if result is None and errand.partition in self._ledgers:
                 self._maybe_sent.add(errand)  # broken off when the partition was lost, which has come back since
             self._metrics.add(MAILS, outcome=_name(result))
@@ -199,6 +202,7 @@ class Desk:
             if self._once:
                 self._tried.add(errand)
             self._count_repeat(errand, delivery)
+            self._attempts[errand] = delivery.attempts
             try:
                 envelope = self._composer.envelope(
                     self._ledgers[errand.partition], errand.notification_id, errand.recipient
@@ -227,9 +231,16 @@ class Desk:
             if ledger is None:
                 if isinstance(result, Accepted):
                     mail_log.accepted_but_lost(errand)
-            elif result is not None:
+            elif result is not None and not self._is_recorded(ledger, errand, result):
                 for change in ledger.attempted(errand.notification_id, errand.recipient, result, now_ms):
                     yield errand.partition, change
+
+    def _is_recorded(self, ledger: Ledger, errand: Errand, result: Result) -> bool:
+        """Whether the attempt counts already: what nobody could say was committed had been. What was accepted is always heard."""
+        delivery = ledger.delivery(errand.notification_id, errand.recipient)
+        if delivery is None or isinstance(result, Accepted):
+            return False
+        return delivery.attempts > self._attempts.get(errand, delivery.attempts)
 
     def _due(self, errand: Errand, now_ms: int) -> Delivery | None:
         """The delivery, unless it is final, no longer ours, or has been put off or tried since it was scheduled."""

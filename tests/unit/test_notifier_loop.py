@@ -241,7 +241,9 @@ def test_whatever_becomes_of_transactions_each_recipient_gets_each_mail_once(
     assert world.sent == Counter(
         f"{each.notification_id} {recipient}" for each in notifications for recipient in each.addressed
     )
-    assert {entry.state for entry in entries if isinstance(entry, Delivery)} == {State.ACCEPTED}
+    deliveries = [entry for entry in entries if isinstance(entry, Delivery)]
+    assert {each.state for each in deliveries} == {State.ACCEPTED}
+    assert sum(each.attempts for each in deliveries) == len(deliveries) + refusals - world.refusals
     told = {key.split("/event/")[1] for key in map(bytes.decode, world.ledger) if "/event/" in key}
     assert told == {event.event_id for event in events}
 
