@@ -178,6 +178,7 @@ class AuditSource:
         pages: list[Page] = []
         snapshots: list[Snapshot] = []
         chunks: list[SenderValues] = []
+        begun = 0
         for offset, name, record in self._records(self._topics.journal, partition):
             if name not in (COMMIT, SNAPSHOT) or record["commit"] > last:
                 continue
@@ -187,6 +188,8 @@ class AuditSource:
                 except ValueError as error:
                     raise self._damaged(partition, offset, error) from None
                 continue
+            if begun != record["commit"]:
+                begun, chunks = record["commit"], []  # of one that has no end nothing is taken over
             if record["senders"] is not None:
                 chunks.append(self._senders(partition, offset, record["senders"]))
             if record["last"]:

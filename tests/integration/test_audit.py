@@ -176,10 +176,15 @@ def test_from_a_snapshot_on_everything_matches_too(
         assert worker.wait(60) == 0
     settings = settings_of(kafka.bootstrap, topic_prefix)
     whole = audited(settings)
-    late = audited(settings, from_ms=now_ms)
+    late = audited(settings, offsets={0: (60, None)})
     assert whole.is_clean
     assert late.is_clean
+    assert late.is_complete
+    assert 0 < late.matched < whole.matched
     assert late.partitions[0].from_commit > whole.partitions[0].from_commit == 0
+    # All of it came in after this time, though its own times are of days before.
+    stamped = audited(settings, from_ms=now_ms)
+    assert (stamped.is_complete, stamped.matched) == (True, whole.matched)
 
 
 def test_a_journal_record_that_is_not_there_is_named(worked: tuple[Settings, TopicNames, Pins]) -> None:
