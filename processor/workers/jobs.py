@@ -17,6 +17,8 @@ Progress = Callable[[int, int, int], None]
 """Told of a part: how much is done, of how much."""
 
 _LOOK_EVERY_S = 0.1
+_FOR_THE_PARENT = (signal.SIGINT, signal.SIGTERM)
+"""It says when to stop."""
 
 
 class _Shared:
@@ -41,7 +43,13 @@ def side_by_side(
     context = multiprocessing.get_context("spawn")
     done, stop = context.Array("q", 2 * len(tasks)), context.Value("b", 0)
     with ProcessPoolExecutor(min(jobs, len(tasks)), context, _begin, (done, stop)) as pool:
-        futures = [pool.submit(_run, work, number, task) for number, task in enumerate(tasks)]
+        # Processes begin with these signals held back, until they ignore them: one that comes while they load their modules would
+        # end them with a traceback.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, _FOR_THE_PARENT)
+        try:
+            futures = [pool.submit(_run, work, number, task) for number, task in enumerate(tasks)]
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         while wait(futures, _LOOK_EVERY_S).not_done:
             if should_stop():
                 stop.value = 1
@@ -75,7 +83,7 @@ class _Raised:
 
 
 def _begin(done: "SynchronizedArray[int]", stop: "Synchronized[int]") -> None:
-    for each in (signal.SIGINT, signal.SIGTERM):  # they are for the parent, which says when to stop
+    for each in _FOR_THE_PARENT:
         signal.signal(each, signal.SIG_IGN)
     _Shared.done, _Shared.stop = done, stop
 

@@ -28,6 +28,8 @@ def work(what: str, should_stop: Callable[[], bool], progress: Progress) -> str:
     if what == "signals":
         os.kill(os.getpid(), signal.SIGINT)
         os.kill(os.getpid(), signal.SIGTERM)
+    if what == "held back":
+        return ",".join(signal.Signals(each).name for each in sorted(signal.pthread_sigmask(signal.SIG_BLOCK, ())))
     if what in FAILURES:
         raise FAILURES[what]
     return what
@@ -46,6 +48,12 @@ def test_what_a_part_raises_arrives_with_its_own_words(what: str) -> None:
 
 def test_answers_come_in_the_order_of_the_parts_and_signals_are_for_the_parent() -> None:
     assert worked("one", "signals", "three") == ["one", "signals", "three"]
+
+
+def test_a_signal_that_comes_while_a_process_loads_its_modules_does_not_end_it() -> None:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    assert worked("held back") == ["SIGINT,SIGTERM"]
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before
 
 
 def test_a_process_that_was_killed_is_told() -> None:
