@@ -129,7 +129,13 @@ def outcomes_together(parts: Sequence[Outcome]) -> Outcome:
     events = tuple(event for _, event in heapq.merge(*map(_by_time, parts), key=itemgetter(0)))
     places = {event.event_id: place for place, event in enumerate(events)}
     blocks = sorted((each for part in parts for each in part.blocks), key=lambda each: places[each.block.block_id])
-    return Outcome(parts[0].policies, events, tuple(blocks))
+    # Of what was in force: the newest, since partitions may end, or a range ends in them, under different versions.
+    policies = max((part.policies for part in parts), key=lambda each: _number(each.version))
+    return Outcome(policies, events, tuple(blocks))
+
+
+def _number(version: str) -> int:
+    return int(version) if version.isdecimal() else -1
 
 
 def _by_time(outcome: Outcome) -> Iterator[tuple[int, Published]]:

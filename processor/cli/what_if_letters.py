@@ -15,6 +15,8 @@ class Letters:
     """The mails to be written into `folder`, as the settings want mails to look. CommandFailed where they cannot be used."""
 
     def __init__(self, folder: Path, settings: NotifierSettings) -> None:
+        if folder.exists() and not folder.is_dir():
+            raise CommandFailed(f"--mails {folder}: that is a file; name a folder for the mails", EXIT_USAGE)
         self._folder = folder
         self._settings = settings
         try:

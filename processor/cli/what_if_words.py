@@ -138,11 +138,12 @@ def _stopped(mail: Stopped) -> str:
 
 def _block_row(each: TriedBlock, place: Place) -> tuple[str, ...]:
     block = each.block
+    until_ms = block.blocked_until_ms if each.end is None else each.end.unblocked_at_ms
     return (
         name_of(block.sender),
         name_of(block.tenant_id),
         shown(block.blocked_at_ms),
-        "until lifted" if block.blocked_until_ms is None else shown(block.blocked_until_ms),
+        "until lifted" if until_ms is None else shown(until_ms),
         cause(block),
         name_of(block.evidence.policy) if block.evidence else "-",
         f"{each.stopped.messages:,}",

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from processor.audit.replay import Replay
 from processor.audit.retrial import Retrial
-from processor.audit.what_if import WhatIf, outcomes_together, totals_together
+from processor.audit.what_if import Outcome, WhatIf, outcomes_together, totals_together
 from processor.detection.inputs import ClockInput
 from processor.policies.policy import PolicySet
 from processor.restrictions.commands import CommandKind
@@ -114,6 +114,12 @@ def test_partitions_together_keep_the_order_of_each(
     totals = totals_together([part.totals for part in parts])
     assert totals.records == 2 * len(written.values) - first
     assert totals.late == sum(part.totals.late for part in parts)
+
+
+def test_of_what_was_in_force_the_newest_version_is_named() -> None:
+    parts = [Outcome(replace(PolicySet(), version=version), (), ()) for version in ("built-in", "10", "9")]
+    assert outcomes_together(parts).policies.version == "10"
+    assert outcomes_together(parts[:1]).policies.version == "built-in"
 
 
 def renamed(event: Published) -> Published:

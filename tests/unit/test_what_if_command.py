@@ -225,6 +225,17 @@ def test_a_bar_shows_what_is_more_than_nothing_and_never_more_than_the_whole() -
     assert (bar(5, 10), bar(5, 10, is_plain=True), bar(1, 99, is_plain=True)) == ("█" * 8, "#" * 8, "#")
 
 
+def test_a_file_where_the_mails_should_go_is_told_before_anything_is_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    there = tmp_path / "policies.yaml"
+    there.write_text("")
+    assert run(["what-if", *RECORDED_DAY, "--mails", str(there)]) == 2
+    said = capsys.readouterr()
+    assert f"--mails {there}: that is a file; name a folder for the mails" in said.err
+    assert not said.out
+
+
 def test_the_mails_would_have_told_the_admins(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     policies, folder = tmp_path / "p.yaml", tmp_path / "mails"
     policies.write_text("contacts: {org100.test: [it@org100.test]}\ndefault: {notify: {time_zone: Europe/Amsterdam}}\n")

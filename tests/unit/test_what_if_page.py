@@ -26,6 +26,7 @@ from processor.audit.what_if_tables import INPUT_KEY, tables
 from processor.cli import audit_files
 from processor.cli.audit_files import page_templates
 from processor.cli.main import run
+from processor.cli.what_if_words import block_table
 from processor.policies.policy import PolicySet
 from processor.restrictions.events import Cause, Position, SenderBlocked
 from tests.audit_samples import HOSTILE, block
@@ -146,6 +147,8 @@ def test_a_block_that_was_lifted_shows_when() -> None:
     lifted = Outcome(PolicySet(), (told,), (TriedBlock(told, ended, Stopped()),))
     ((_, times, *_),) = rows_of(tried_page(TOLD, Named("p", lifted), TEMPLATES), "blocks")
     assert times == "2026-11-24T06:35:00Z 2026-11-24T06:36:01Z"
+    _, line = block_table(lifted.blocks, TOLD.place)
+    assert "2026-11-24T06:35:00Z  2026-11-24T06:36:01Z" in line  # as on the terminal
 
 
 def test_a_log_in_which_nobody_would_be_blocked_has_a_page() -> None:
