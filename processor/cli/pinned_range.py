@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 _RANGE = re.compile(r"(\d{1,6})=(\d{1,18})?\.\.(\d{1,18})?", re.ASCII)
 
 From = Annotated[
-    str | None, typer.Option("--from", metavar="TIME", help="Events since then: 2026-11-20, or 7d for a week ago.")
+    str | None,
+    typer.Option(
+        "--from", metavar="TIME", help="Events since then, by Kafka's time: 2026-11-20, or 7d for a week ago."
+    ),
 ]
 To = Annotated[str | None, typer.Option("--to", metavar="TIME", help="Verdicts that came in before then.")]
 Offsets = Annotated[
