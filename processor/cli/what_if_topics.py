@@ -48,7 +48,7 @@ def compared_on_topics(part: TopicRange, ours: Named, others: Named | None, tell
     with pinned_log(part.settings, part.asked, part.pins, part.save_pins) as (pins, stop):
         found = _read(part, pins, stop, sets, with_history=others is None)
     tell_compared(_as_read(part, pins, found), (ours[0], HISTORY if others is None else others[0]), telling)
-    return _status(found)
+    return status_of(found)
 
 
 def lived_again(part: TopicRange, telling: Telling) -> int:
@@ -56,7 +56,7 @@ def lived_again(part: TopicRange, telling: Telling) -> int:
     with pinned_log(part.settings, part.asked, part.pins, part.save_pins) as (pins, stop):
         found = _read(part, pins, stop, [], with_history=True)
     tell_tried(_as_read(part, pins, found), HISTORY, telling)
-    return _status(found)
+    return status_of(found)
 
 
 def swept_on_topics(part: TopicRange, ours: Named | None, text: str, telling: Telling) -> int:
@@ -66,7 +66,7 @@ def swept_on_topics(part: TopicRange, ours: Named | None, text: str, telling: Te
         sweep, sets = swept_sets(text, policies)
         found = _read(part, pins, stop, sets, with_history=False)
     tell_swept(_as_read(part, pins, found), name, sweep, sweep.own_value(policies), telling)
-    return _status(found)
+    return status_of(found)
 
 
 def _read(part: TopicRange, pins: Pins, stop: Stop, sets: Sequence[PolicySet], *, with_history: bool) -> Tried:
@@ -111,7 +111,8 @@ def _what_is_wrong(found: Tried) -> Iterator[str]:
         yield f"and {count(len(found.faults) - _FAULTS_MAX, 'fault')} more: --json has all"
 
 
-def _status(found: Tried) -> int:
+def status_of(found: Tried) -> int:
+    """The exit status: whether all that was asked for was taken up, and whether the log is whole."""
     if found.unread:
         return EXIT_INCOMPLETE
     # A gap that retention tore, and that the worker told of, is none of the log's.

@@ -295,6 +295,13 @@ def test_the_command_says_by_its_exit_status_what_it_found_and_leaves_the_same_b
     assert json.loads(outputs[0][0].splitlines()[-1])["pins"] == pins.to_json()
     assert run_command(["audit", *place, "--offsets", "99=0..1"]) == 2
     assert run_command(["audit", *place, "--offsets", "nonsense"]) == 2
+    assert run_command(["audit", *place, "--topic-prefix", f"{topics.prefix}other-"]) == 2
+    assert "another topics.prefix" in capsys.readouterr().err
+    (journal, partition), (first, end) = next(each for each in pins.bounds.items() if each[0][0] == topics.journal)
+    beyond = replace(pins, bounds={**pins.bounds, (journal, partition): (first, end + 1000)})
+    (tmp_path / "pins.json").write_text(json.dumps(beyond.to_json()))
+    assert run_command(["audit", *place]) == 2, "what is not there is not waited for"
+    assert "made anew" in capsys.readouterr().err
     (tmp_path / "pins.json").write_text("{}")
     assert run_command(["audit", *place]) == 2
     assert "no file of pins" in capsys.readouterr().err
