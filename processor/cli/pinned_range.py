@@ -98,8 +98,8 @@ def _pins_of(file: Path, option: str, else_do: str) -> "Pins":
     from processor.kafka.audit_source import Pins, PinsUnusable
 
     try:
-        return Pins.from_json(file.read_bytes().decode())
-    except (PinsUnusable, UnicodeDecodeError) as error:
+        return Pins.from_json(file.read_text(errors="replace"))
+    except PinsUnusable as error:
         raise CommandFailed(f"{option} {file}: {error}: {else_do}", EXIT_USAGE) from None
 
 

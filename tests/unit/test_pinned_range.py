@@ -47,7 +47,7 @@ def test_another_file_has_no_pins_and_is_not_written_over(
     file.write_bytes(content)
     assert run(["audit", option, str(file), *NOWHERE]) == 2
     said = capsys.readouterr().err
-    assert f"{option} {file}: " in said
+    assert f"{option} {file}: this is no file of pins" in said
     assert told in said
     assert file.read_bytes() == content
 
