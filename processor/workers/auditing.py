@@ -111,8 +111,7 @@ class _Partition:
     def run(self, published: Mapping[str, list[Event]], progress: Progress) -> PartitionAudit:
         committed, last_commit = self._source.pins.committed[self._partition]
         if last_commit == 0:
-            told = f"events were published of it, but the group {self._source.pins.group} has committed nothing: is it the workers' group?"
-            return self._nothing(committed, told if published else None)
+            return self._nothing(committed, not_told(self._source.pins.group, committed, has_events=published != {}))
         since = self._options.since(self._source, self._partition)
         try:
             start = self._past.choose_start(from_offset=since)
@@ -180,6 +179,18 @@ class _Partition:
     def _nothing(self, committed: int, why: str | None) -> PartitionAudit:
         nothing = Comparison(0, 0, ())
         return PartitionAudit(self._partition, committed, committed, 0, 0, 0, -1, nothing, (), why)
+
+
+def not_told(group: str, committed: int, *, has_events: bool) -> str | None:
+    """Why a partition without a commit cannot be audited; None where there is nothing to audit."""
+    if committed > 0:
+        return (
+            f"the offset that the group {group} has committed names no commit: somebody else than a worker has set it "
+            "(`kafka-consumer-groups --reset-offsets` does)"
+        )
+    if has_events:
+        return f"events were published of it, but the group {group} has committed nothing: is it the workers' group?"
+    return None
 
 
 def _event_of(event: Published) -> Event:

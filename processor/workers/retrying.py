@@ -19,6 +19,7 @@ from processor.kafka.policy_log import latest_policies
 from processor.policies.policy import PolicySet
 from processor.settings import Settings
 from processor.workers.asked_range import AskedRange
+from processor.workers.auditing import not_told
 from processor.workers.jobs import Progress, side_by_side
 from processor.workers.reliving import SEED, Past, Versions
 from processor.workers.wiring import client_settings, serde, topic_names
@@ -167,7 +168,7 @@ class _Partition:
             first, end = self._past.first, self._past.end
             return Start(0, first, first, None), end, None
         if last_commit == 0:
-            return nowhere, committed, None
+            return nowhere, committed, not_told(self._source.pins.group, committed, has_events=False)
         try:
             return self._past.choose_start(from_offset=since), committed, None
         except NothingToAudit as nothing:
