@@ -21,6 +21,7 @@ from processor.cli.common import (
     KafkaProperties,
     LogLevel,
     TopicPrefix,
+    complain,
     prepare,
 )
 from processor.cli.replaying import EXIT_INCOMPLETE, policies_by_version, told_failures
@@ -90,10 +91,12 @@ def _told(settings: "Settings", block_id: str, files: "dict[str, PolicySet]") ->
     from processor.audit.story import NoSuchBlock
     from processor.kafka.clients import check_reachable
     from processor.workers.explaining import explain as run
+    from processor.workers.readiness import make_ready
     from processor.workers.wiring import client_settings
 
     with told_failures(NoSuchBlock) as stop:
         check_reachable(client_settings(settings))
+        make_ready(complain)
         with _progress() as progress:
             return run(settings, block_id, files, stop, progress)
 

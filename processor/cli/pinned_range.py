@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from processor.cli.common import EXIT_USAGE, CommandFailed
+from processor.cli.common import EXIT_USAGE, CommandFailed, complain
 from processor.cli.replaying import told_failures
 from processor.cli.times import now_ms, past_ms, shown
 
@@ -73,6 +73,7 @@ def pinned_log(
     from processor.kafka.audit_source import PinsUnusable
     from processor.kafka.clients import check_reachable
     from processor.workers.auditing import check_given, pinned
+    from processor.workers.readiness import make_ready
     from processor.workers.wiring import client_settings
 
     with told_failures(PinsUnusable) as stop:
@@ -81,6 +82,7 @@ def pinned_log(
             if save_to is not None:
                 _check_save(save_to)
             check_reachable(client_settings(settings))
+            make_ready(complain)
             if given is not None:
                 check_given(settings, given)
             pins = given or pinned(settings)

@@ -1,8 +1,5 @@
 """`detect` put together from the settings."""
 
-import gc
-import threading
-import time
 from collections.abc import Callable
 from contextlib import ExitStack
 
@@ -19,8 +16,8 @@ from processor.settings import Settings
 from processor.telemetry import Health, Metrics
 from processor.workers import policy_file
 from processor.workers.detect import DetectOptions, DetectWorker
+from processor.workers.readiness import make_ready
 from processor.workers.topics_needed import WrongTopics
-from processor.workers.warming import warm
 from processor.workers.wiring import MetricsPortTaken, client_settings, group_name, serde, serve_health, topic_names
 
 _log = structlog.get_logger(__name__)
@@ -39,10 +36,6 @@ FAILURES = (
 )
 """What ends a worker until somebody mends it; the text says how."""
 
-_WORTH_SAYING_S = 1.0
-_COLLECT_AFTER = 100_000
-"""Objects made and not yet freed, before garbage is looked for: several batches of messages, which leave none."""
-
 
 def detect_until(settings: Settings, should_stop: Callable[[], bool], *, once: bool) -> None:
     """Run a detect worker until `should_stop`, or with `once` up to the end as it is now.
@@ -53,7 +46,7 @@ def detect_until(settings: Settings, should_stop: Callable[[], bool], *, once: b
     policies = None if detector.policies is None else policy_file.load(detector.policies)
     kafka = client_settings(settings)
     check_reachable(kafka)
-    _warm_up()
+    make_ready()
     metrics = Metrics()
     health = Health(metrics)
     with ExitStack() as open_things:
@@ -85,22 +78,3 @@ def options_of(settings: Settings, *, once: bool) -> DetectOptions:
         once=once,
         policy_set=settings.policies.set_name,
     )
-
-
-def _warm_up() -> None:
-    """Make ready what would hold the group up once this worker is a member of it."""
-    began_s = time.monotonic()
-    word = threading.Timer(_WORTH_SAYING_S, _log.info, ["compiling the kernels, which takes some ten seconds"])
-    word.daemon = True
-    word.start()
-    try:
-        warm()
-    finally:
-        word.cancel()
-    took_s = time.monotonic() - began_s
-    if took_s > _WORTH_SAYING_S:
-        _log.info("kernels made ready; the next start finds them in the cache", seconds=round(took_s, 1))
-    # What there is now stays. Python would walk through all of it again every few batches, for as long as it decodes them all.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(_COLLECT_AFTER)

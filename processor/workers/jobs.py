@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from processor.detection.engine import TableFull
 from processor.kafka.errors import BrokerUnreachable
 from processor.kafka.reading import ReadingFailed, ReadingStopped
+from processor.workers.readiness import make_ready
 
 Answer = TypeVar("Answer")
 Progress = Callable[[int, int, int], None]
@@ -86,6 +87,7 @@ def _begin(done: "SynchronizedArray[int]", stop: "Synchronized[int]") -> None:
     for each in _FOR_THE_PARENT:
         signal.signal(each, signal.SIG_IGN)
     _Shared.done, _Shared.stop = done, stop
+    make_ready()
 
 
 def _run(work: Callable[..., Answer], number: int, task: tuple[Any, ...]) -> Answer | _Raised:
