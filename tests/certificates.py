@@ -24,9 +24,9 @@ class Authority:
         self.file = file
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = _named("authority of a test")
-        signed = _certificate(self._name, self._key.public_key(), self._name, _now() + dt.timedelta(days=1)).add_extension(
-            x509.BasicConstraints(ca=True, path_length=0), critical=True
-        )
+        signed = _certificate(
+            self._name, self._key.public_key(), self._name, _now() + dt.timedelta(days=1)
+        ).add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
         file.write_bytes(signed.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
 
     def issue(self, file: Path, *, name: str = "server", address: str = "127.0.0.1", is_expired: bool = False) -> Path:
