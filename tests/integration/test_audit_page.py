@@ -25,7 +25,7 @@ def written(report: AuditReport, folder: Path) -> Path:
 def test_it_shows_what_the_run_found(tmp_path: Path, scheme: Scheme) -> None:
     dom = Browser(written(troubled(), tmp_path), tmp_path, scheme).dom()
     text = flat(Page(dom).text)
-    assert "7 findings (1 different, 4 missing, 2 unexpected) and 6 faults of the logs" in text
+    assert "7 findings (1 different, 4 missing, 2 unexpected) and 7 faults of the logs" in text
     assert "MISSING blocked by hand: carol@school.example" in text
     assert '<td>hour.spam_messages</td><td class="trouble"><bdi>9</bdi></td><td><bdi>11</bdi></td>' in dom
     assert "verdicts 0 to 499999: retention has removed them" in text

@@ -19,7 +19,7 @@ def test_bench_measures_every_contender_and_profiles_every_step(tmp_path: Path) 
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in done.stdout.splitlines() if "|" in line]
     assert [row[:2] for row in rows if len(row) == 8] == [
         ["senders", "contender"],
-        ["-------", "---------"],
+        ["-------", "--------------"],
         ["skewed", "bare loop"],
         ["skewed", "detect"],
         ["skewed", "audit"],
