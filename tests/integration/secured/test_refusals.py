@@ -12,7 +12,7 @@ BLOCK = ["block", ANN, "--tenant", "x", "--reason", "x"]
 DENIED = [
     ("feeder", ["detect", "--once"], 1, "Describe", NAMES.changelog),
     ("feeder", ["events", "--once"], 1, "Describe", NAMES.restrictions),
-    ("feeder", ["audit"], 2, "Describe", NAMES.journal),
+    ("feeder", ["audit"], 2, "Describe", NAMES.restrictions),
     ("feeder", ["topics", "create"], 1, "Describe", NAMES.journal),
     ("detector", ["policy", "apply", "POLICIES"], 1, "Write", NAMES.policies),
     ("detector", ["notify", "--once", "--outbox", "mails"], 1, "Describe", NAMES.notifications),
