@@ -59,6 +59,8 @@ class GroupMember:
         self.client: Consumer = clients.consumer(settings, group=group, slot=slot, partition_eof=True)
         self.was_assigned = False
         self._is_leaving = False
+        self._known_as: dict[int, str] = {}
+        """Which member this was when it last asked from where a partition goes on."""
         self._owner = owner
         self._raised: BaseException | None = None
 
@@ -74,6 +76,7 @@ class GroupMember:
         wanted = [TopicPartition(self.topic, partition) for partition in partitions]
         if not wanted:
             return []
+        name = self.client.memberid() or ""
         try:
             answers = self.client.committed(wanted, timeout=_COMMITTED_TIMEOUT_S)
         except KafkaException as error:
@@ -81,7 +84,18 @@ class GroupMember:
         failed = [each.error for each in answers if each.error is not None]
         if failed:
             raise BrokerUnreachable(self.settings.bootstrap_servers, failed[0].str())
+        self._known_as.update(dict.fromkeys((each.partition for each in answers), name))
         return [Committed(each.partition, each.offset, each.metadata) for each in answers]
+
+    def is_as_committed(self, partitions: Iterable[int]) -> bool:
+        """Whether nobody else can have committed anything of these partitions since `committed` was asked for them last.
+
+        A member whose session is over gets another name when it joins again. The client may then be given back what it had, and
+        keeps it without a word (librdkafka 2.16: the group answers the joining, not the heartbeat, that it does not know the
+        member), though others may have owned and committed it meanwhile.
+        """
+        name = self.client.memberid()
+        return bool(name) and all(self._known_as.get(partition) == name for partition in partitions)
 
     def rewind(self, starts: Mapping[int, int]) -> None:
         """Read owned partitions on from `starts`, whatever was fetched of them before.

@@ -7,7 +7,7 @@ next one's `init_transactions` ends what the last one left open and fences it, a
 import contextlib
 import threading
 import uuid
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import partial
@@ -88,8 +88,20 @@ class OutRecord:
 class Transactions:
     """Runs transactions one after the other for one consumer. Not for use by several threads."""
 
-    def __init__(self, settings: ClientSettings, consumer: Consumer, *, slot: str | None, group: str) -> None:
-        """`slot` gives a `transactional.id` that fences this process's dead predecessor; without one it is random."""
+    def __init__(
+        self,
+        settings: ClientSettings,
+        consumer: Consumer,
+        *,
+        slot: str | None,
+        group: str,
+        is_as_committed: Callable[[Iterable[int]], bool],
+    ) -> None:
+        """`slot` gives a `transactional.id` that fences this process's dead predecessor; without one it is random.
+
+        `is_as_committed`: as processor.kafka.group.GroupMember has it; where it is not so, nothing is committed.
+        """
+        self._is_as_committed = is_as_committed
         self._settings = settings
         self._consumer = consumer
         self._slot = slot
@@ -125,13 +137,14 @@ class Transactions:
                 self._produce(producer, record, failures)
             if producer.flush(_CALL_TIMEOUT_S):
                 raise KafkaException(failures[0] if failures else KafkaError(KafkaError._TIMED_OUT, "flush"))
-            # Fetched anew each time: the broker refuses a zombie of an older generation by it.
+            # Fetched anew each time: the broker refuses a zombie of an older generation by it. One that has joined again it cannot
+            # tell from a member that is where the group is: that is asked for after this, so that no joining falls between.
             member = self._consumer.consumer_group_metadata()
             send = partial(producer.send_offsets_to_transaction, list(offsets), member, _CALL_TIMEOUT_S)
             if failures:
                 raise KafkaException(_behind(failures[0], send))
-            if not self._consumer.memberid():
-                raise KafkaException(KafkaError(KafkaError.UNKNOWN_MEMBER_ID, "the group session is over"))
+            if not self._is_as_committed({each.partition for each in offsets}):
+                raise KafkaException(KafkaError(KafkaError.UNKNOWN_MEMBER_ID, "the group session was over"))
             _in_time(send)
             producer.commit_transaction(_CALL_TIMEOUT_S)
         except (KafkaException, BufferError, SystemError) as error:

@@ -28,6 +28,12 @@ def member(own_kafka: Broker) -> Iterator[tuple[Consumer, str]]:
     consumer.close()
 
 
+def _transactions(settings: ClientSettings, consumer: Consumer, slot: str | None = None) -> Transactions:
+    return Transactions(
+        settings, consumer, slot=slot, group="members", is_as_committed=lambda _: bool(consumer.memberid())
+    )
+
+
 def _wait_for_partitions(consumer: Consumer) -> None:
     wait_until(lambda: consumer.poll(0.2) is None and bool(consumer.assignment()), "the partitions")
 
@@ -42,7 +48,7 @@ def _restarted(own_kafka: Broker, consumer: Consumer) -> None:
 
 def test_offsets_go_through_after_all_brokers_were_away(own_kafka: Broker, member: tuple[Consumer, str]) -> None:
     consumer, topic = member
-    running = Transactions(ClientSettings(own_kafka.bootstrap), consumer, slot=None, group="members")
+    running = _transactions(ClientSettings(own_kafka.bootstrap), consumer)
     running.run([], [TopicPartition(topic, 0, 1)])
     _restarted(own_kafka, consumer)
     running.run([], [TopicPartition(topic, 0, 2)])
@@ -56,7 +62,7 @@ def test_a_call_of_the_client_that_never_ends_is_given_up(
     monkeypatch.setattr(transactions, "_GIVEN_UP_S", 5.0)
     consumer, topic = member
     settings = ClientSettings(own_kafka.bootstrap, producer_properties=REBOOTSTRAP)
-    running = Transactions(settings, consumer, slot="a", group="members")
+    running = _transactions(settings, consumer, slot="a")
     running.run([], [TopicPartition(topic, 0, 1)])
     _restarted(own_kafka, consumer)
     with pytest.raises(TransactionFailed, match="the client does not answer"):
@@ -78,12 +84,12 @@ def test_a_member_whose_session_is_over_commits_nothing_before_it_has_heard_so(
 ) -> None:
     """Its client then names no member any more, and of nobody the broker does not ask whether he may commit."""
     consumer, topic = member
-    running = Transactions(ClientSettings(own_kafka.bootstrap), consumer, slot=None, group="members")
+    running = _transactions(ClientSettings(own_kafka.bootstrap), consumer)
     running.run([], [TopicPartition(topic, 0, 1)])
     own_kafka.pause()
     wait_until(lambda: not consumer.memberid(), "the end of the session")
     own_kafka.resume()
-    with pytest.raises(TransactionFailed, match="session is over"):
+    with pytest.raises(TransactionFailed, match="session was over"):
         running.run([], [TopicPartition(topic, 0, 2)])
     asker = clients.consumer(ClientSettings(own_kafka.bootstrap), group="members")
     assert asker.committed([TopicPartition(topic, 0)], timeout=30)[0].offset == 1

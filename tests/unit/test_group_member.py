@@ -36,3 +36,33 @@ def test_partitions_that_come_while_a_member_leaves_are_not_taken_over() -> None
     client, member.client = member.client, Closing(member)  # type: ignore[assignment]
     member.leave()
     client.close()
+
+
+class Renamed:
+    """A client whose session ended: it joined again, under another name, and kept what it had without a word."""
+
+    def __init__(self) -> None:
+        self.name = "first"
+
+    def memberid(self) -> str:
+        return self.name
+
+    def committed(self, wanted: list[TopicPartition], timeout: float) -> list[TopicPartition]:
+        return wanted
+
+
+def test_what_a_member_has_may_be_anothers_once_it_has_joined_again() -> None:
+    """Found by a fault campaign: a worker with a slot stood still, and went on where it had been, beside its successor's commits."""
+    member = GroupMember(ClientSettings("127.0.0.1:9"), "topic", group="members", slot="a", owner=Stopping())
+    client, renamed = member.client, Renamed()
+    member.client = renamed  # type: ignore[assignment]
+    assert not member.is_as_committed([0]), "nobody has asked yet"
+    member.committed([0, 1])
+    assert member.is_as_committed([0, 1])
+    renamed.name = ""
+    assert not member.is_as_committed([0])
+    renamed.name = "second"
+    member.committed([1])
+    assert member.is_as_committed([1])
+    assert not member.is_as_committed([0, 1])
+    client.close()

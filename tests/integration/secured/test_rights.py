@@ -134,7 +134,7 @@ def test_a_worker_that_may_read_a_topic_but_not_write_it_ends_with_the_topics_na
     settings, group = kafka.kafka("detector"), f"{PREFIX}senderwatch-detector"
     member = consumer(settings, group=group)
     try:
-        transactions = Transactions(settings, member, slot=None, group=group)
+        transactions = Transactions(settings, member, slot=None, group=group, is_as_committed=lambda _: True)
         with pytest.raises(TransactionImpossible, match=f"lacks the right Write on topic {NAMES.policies} "):
             transactions.run(
                 [OutRecord(NAMES.journal, b"x"), OutRecord(NAMES.policies, b"x")], [Offset(NAMES.verdicts, 0, 0)]
