@@ -228,6 +228,7 @@ def test_a_broker_whose_disk_is_full_is_waited_for_by_workers_and_told_of_by_com
 
 
 PUT_ON_CLOCK = """
+import time
 from pathlib import Path
 _time_ns, _ahead = time.time_ns, Path(__file__).with_name("ahead")
 time.time_ns = lambda: _time_ns() + int(_ahead.read_text()) * 1_000_000_000

@@ -168,7 +168,8 @@ def test_three_copies_need_a_majority_for_a_write(cluster: Cluster) -> None:
     common = ("--bootstrap-servers", cluster.bootstrap)
     assert run(["topics", "create", *common, *SMALL, "--replication", "3"]) == 0
     admin = AdminClient({"bootstrap.servers": cluster.bootstrap})
-    topic = admin.list_topics(timeout=10).topics["message-verdicts"]
+    # The broker that is asked need not have heard of it yet.
+    topic = wait_until(lambda: admin.list_topics(timeout=10).topics.get("message-verdicts"), "the topic")
     assert all(len(partition.replicas) == 3 for partition in topic.partitions.values())
     assert _config(admin, "message-verdicts")["min.insync.replicas"] == "2"
 
