@@ -14,7 +14,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from processor.kafka import clients
 from processor.kafka.clients import ClientSettings
 from processor.kafka.errors import BrokerUnreachable
-from processor.kafka.reading import raise_unless_end
+from processor.kafka.reading import ReadingFailed, raise_unless_end
 from processor.kafka.transactions import Fenced
 
 _log = structlog.get_logger(__name__)
@@ -23,6 +23,8 @@ Answer = TypeVar("Answer")
 
 _COMMITTED_TIMEOUT_S = 5.0
 """One try. The transaction of a worker that was killed stays undecided for up to 20 s."""
+_GIVEN_UP_S = 90.0
+"""A client that has got no answer for so long, while brokers answer others, gets none any more: seen once, on an overloaded machine."""
 
 
 class Owner(Protocol):
@@ -61,6 +63,7 @@ class GroupMember:
         self._is_leaving = False
         self._known_as: dict[int, str] = {}
         """Which member this was when it last asked from where a partition goes on."""
+        self._unanswered_since_s: float | None = None
         self._owner = owner
         self._raised: BaseException | None = None
 
@@ -71,7 +74,8 @@ class GroupMember:
     def committed(self, partitions: Iterable[int]) -> list[Committed]:
         """The group's committed offsets, stable ones.
 
-        Raises BrokerUnreachable, also while a transaction that may still change the offsets is undecided: ask again then.
+        Raises BrokerUnreachable, also while a transaction that may still change the offsets is undecided: ask again then. Raises
+        ReadingFailed when that has been in vain for long.
         """
         wanted = [TopicPartition(self.topic, partition) for partition in partitions]
         if not wanted:
@@ -80,12 +84,29 @@ class GroupMember:
         try:
             answers = self.client.committed(wanted, timeout=_COMMITTED_TIMEOUT_S)
         except KafkaException as error:
-            raise BrokerUnreachable(self.settings.bootstrap_servers, error.args[0].str()) from None
+            raise self._unanswered(error.args[0]) from None
         failed = [each.error for each in answers if each.error is not None]
         if failed:
-            raise BrokerUnreachable(self.settings.bootstrap_servers, failed[0].str())
+            raise self._unanswered(failed[0])
+        self._unanswered_since_s = None
         self._known_as.update(dict.fromkeys((each.partition for each in answers), name))
         return [Committed(each.partition, each.offset, each.metadata) for each in answers]
+
+    def _unanswered(self, error: KafkaError) -> Exception:
+        now_s = self.settings.clock.monotonic()
+        if self._unanswered_since_s is None:
+            self._unanswered_since_s = now_s
+        unreachable = BrokerUnreachable(self.settings.bootstrap_servers, error.str())
+        if now_s - self._unanswered_since_s < _GIVEN_UP_S:
+            return unreachable
+        try:
+            clients.check_reachable(self.settings)
+        except BrokerUnreachable:
+            return unreachable
+        return ReadingFailed(
+            f"the client has got no committed offsets for {now_s - self._unanswered_since_s:.0f} s, though brokers answer: {error.str()}. "
+            "Start this worker again; if that does not help, a transaction of the group is undecided"
+        )
 
     def is_as_committed(self, partitions: Iterable[int]) -> bool:
         """Whether nobody else can have committed anything of these partitions since `committed` was asked for them last.

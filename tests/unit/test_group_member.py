@@ -1,10 +1,15 @@
 """A member of a group between its owner and its client."""
 
-from confluent_kafka import TopicPartition
+from typing import Any, cast
 
-from processor.kafka.clients import ClientSettings
+import pytest
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
+
+from processor.kafka import clients
+from processor.kafka.clients import ClientSettings, Makers
+from processor.kafka.errors import BrokerUnreachable
 from processor.kafka.group import GroupMember
-from processor.kafka.reading import ReadingStopped
+from processor.kafka.reading import ReadingFailed, ReadingStopped
 
 
 class Stopping:
@@ -66,3 +71,45 @@ def test_what_a_member_has_may_be_anothers_once_it_has_joined_again() -> None:
     assert member.is_as_committed([1])
     assert not member.is_as_committed([0, 1])
     client.close()
+
+
+class Deaf:
+    """A client that gets no answer to anything, and one beside it that does."""
+
+    def __init__(self, *_: object, **__: object) -> None:
+        self.now_s = 0.0
+
+    def memberid(self) -> str:
+        return "member"
+
+    def committed(self, wanted: list[TopicPartition], timeout: float) -> list[TopicPartition]:
+        raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "timed out"))
+
+    def monotonic(self) -> float:
+        return self.now_s
+
+    def now_ms(self) -> int:
+        return 0
+
+    def sleep(self, seconds: float) -> None: ...
+
+
+def test_a_client_that_gets_no_answer_for_long_while_brokers_answer_ends_its_worker(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    deaf, away = Deaf(), True
+
+    def reached(settings: ClientSettings) -> None:
+        if away:
+            raise BrokerUnreachable(settings.bootstrap_servers, "refused")
+
+    monkeypatch.setattr(clients, "check_reachable", reached)
+    settings = ClientSettings("127.0.0.1:9", clock=deaf, makers=Makers(consumer=cast(Any, lambda *_, **__: deaf)))
+    member = GroupMember(settings, "topic", group="members", slot=None, owner=Stopping())
+    for now_s in (0.0, 89.0, 1000.0):
+        deaf.now_s = now_s
+        with pytest.raises(BrokerUnreachable):
+            member.committed([0])
+    away = False
+    with pytest.raises(ReadingFailed, match="though brokers answer"):
+        member.committed([0])
