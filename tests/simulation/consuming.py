@@ -109,7 +109,12 @@ class SimulatedConsumer:
         try:
             self._group.join(self, self._member, self._slot, self._owned)
         except Refused as refused:
-            self._refused(refused)
+            if refused.code != "UNKNOWN_MEMBER_ID":
+                self._refused(refused)
+                return
+            # As librdkafka 2.16 does it where the answer to its joining says so: a new name, and it keeps what it has without a word.
+            self._generation = -1
+            self._member = self._group.join(self, "", self._slot, self._owned)
 
     def _refused(self, refused: Refused) -> None:
         if refused.code == "FENCED_INSTANCE_ID":
