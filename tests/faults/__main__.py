@@ -2,7 +2,7 @@
 
 Three brokers with replication 3 and min.insync 2, three detectors and two notifiers as real processes under a steady load; afterwards the
 events must be those of the plain reference model, each once. Prints what it breaks, a table of figures, and last the verdict
-in one line; exit status 0: everything holds, 1: something does not.
+in one line; exit status 0: everything holds, 1: something does not, 2: wrong words, 130: Ctrl-C.
 
   python -m tests.faults --seed 7 --duration 600
   python -m tests.faults --seed 7 --protocol consumer --kinds worker-kill,broker-kill --keep faults-7
@@ -11,6 +11,7 @@ in one line; exit status 0: everything holds, 1: something does not.
 import argparse
 import json
 import logging
+import math
 import sys
 import tempfile
 import time
@@ -46,12 +47,23 @@ def main(arguments: list[str] | None = None) -> int:
     kinds = frozenset(filter(None, chosen.kinds.split(",")))
     if not kinds <= set(KINDS):
         parser.error(f"unknown kinds: {', '.join(sorted(kinds - set(KINDS)))}")
+    if not 0 < chosen.duration < math.inf:
+        parser.error(f"--duration {chosen.duration:g}: some seconds, such as 600")
+    if not 0 < chosen.rate < math.inf:
+        parser.error(f"--rate {chosen.rate:g}: some verdicts per second, such as 1500")
     plan = drawn(chosen.seed, chosen.duration, chosen.protocol, chosen.rate, kinds)
     if chosen.keep is not None:
-        chosen.keep.mkdir(parents=True)
+        try:
+            chosen.keep.mkdir(parents=True)
+        except OSError as error:
+            parser.error(f"--keep {chosen.keep}: a folder that can be made is wanted: {error.strerror}")
     logging.getLogger("kafka.client").setLevel(logging.CRITICAL)  # what our own clients meet is no news here
     with nullcontext(chosen.keep) if chosen.keep else tempfile.TemporaryDirectory() as folder:
-        found = run(plan, Path(folder), _saying(time.monotonic()))
+        try:
+            found = run(plan, Path(folder), _saying(time.monotonic()))
+        except KeyboardInterrupt:
+            print(f"stopped before its end, all that it started is ended: seed {plan.seed}, {plan.protocol}")
+            return 130
     print(table(found))
     for name, problems in found["problems"].items():
         print(f"{'holds' if not problems else 'FAILS':<8}{name}")

@@ -21,13 +21,21 @@ EXIT_PASSED, EXIT_FOUND, EXIT_USAGE, EXIT_STOPPED = 0, 1, 2, 130
 
 def main(arguments: list[str]) -> int:
     """Run what the arguments say; the exit status."""
-    given = _parser().parse_args(arguments)
+    parser = _parser()
+    given = parser.parse_args(arguments)
+    if given.count < 1:
+        parser.error(f"--count {given.count}: at least 1")
     for number in (signal.SIGINT, signal.SIGTERM):  # in the background of a shell the first is ignored otherwise
         signal.signal(number, signal.default_int_handler)
     names = list(NAMES) if given.target == "all" else [given.target]
     if given.replay is not None:
         return _replay(names[0], given.replay)
-    return max(_campaign(name, given.count, given.seed, given.engine) for name in names)
+    worst = EXIT_PASSED
+    for name in names:
+        worst = max(worst, _campaign(name, given.count, given.seed, given.engine))
+        if worst == EXIT_STOPPED:  # Ctrl-C is meant for all of them
+            break
+    return worst
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -15,20 +15,26 @@ def main() -> int:
     )
     parser.add_argument("--log", action="store_true", help="what the workers log, for one seed")
     chosen = parser.parse_args()
-    first, _, last = chosen.seeds.partition("-")
+    first, dash, last = chosen.seeds.partition("-")
     try:
-        seeds = range(int(first), int(last or first) + 1)
+        seeds = range(int(first), int(last if dash else first) + 1)
     except ValueError:
-        parser.error(f"--seeds {chosen.seeds}: give FIRST-LAST")
+        parser.error(f"--seeds {chosen.seeds}: give FIRST-LAST, such as 1-500, or one number")
     if not seeds:
         parser.error(f"--seeds {chosen.seeds}: no seed at all")
+    if chosen.jobs < 1:
+        parser.error(f"--jobs {chosen.jobs}: at least 1")
     if os.environ.get("PYTHONHASHSEED") != "0":  # the order of sets of strings is part of what follows from the seed
         os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], {**os.environ, "PYTHONHASHSEED": "0"})  # noqa: S606
     if chosen.log:
         from tests.simulation.aloud import aloud
 
         return aloud(seeds[0])
-    return campaign(seeds, 1 if len(seeds) == 1 else chosen.jobs)
+    try:
+        return campaign(seeds, 1 if len(seeds) == 1 else chosen.jobs)
+    except KeyboardInterrupt:
+        print("stopped before its end: no verdict")
+        return 130
 
 
 if __name__ == "__main__":

@@ -3,12 +3,15 @@
 import json
 import struct
 from collections import Counter
+from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from processor.notification.kinds import Kind
 from processor.notification.notices import Account, Delivery, Notification, Stage, State
+from tests.faults.__main__ import main
 from tests.faults.load import Load, Traffic
 from tests.faults.mails import MailLedger, check_mails
 from tests.faults.plan import KINDS, SLOW, drawn
@@ -98,3 +101,17 @@ def test_whatever_is_wrong_with_mails_is_found() -> None:
         "a mail out of nowhere": check_mails(MailLedger({}, [], []), [], [MAIL], counted),
     }
     assert [name for name, found in wrong.items() if not found.problems] == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["--duration", "0"], ["--duration", "nan"], ["--rate", "-1"], ["--kinds", "nothing"], ["--keep", "FILE/x"]],
+)
+def test_wrong_words_are_refused_before_anything_starts(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(SystemExit) as ended:
+        main([word.replace("FILE", str(tmp_path / "file")) for word in words])
+    assert ended.value.code == 2
+    assert words[-1].removeprefix("FILE") in capsys.readouterr().err

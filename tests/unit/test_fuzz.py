@@ -6,6 +6,7 @@ from random import Random
 import pytest
 
 from tests.fuzz import campaign, corpus
+from tests.fuzz.__main__ import main
 from tests.fuzz.bounds import TookTooLong, within
 from tests.fuzz.mutations import Mutations
 from tests.fuzz.registry import NAMES, target_named
@@ -96,3 +97,10 @@ def test_reshaping_makes_records_that_can_be_read() -> None:
     random = Random(1)
     outcomes = {target.check(target.reshape(target.seeds()[0], random)) for _ in range(60)}
     assert "Notification" in outcomes
+
+
+@pytest.mark.parametrize("count", ["0", "-3", "x"])
+def test_a_campaign_without_inputs_has_not_passed(count: str) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["policies", "--count", count])
+    assert ended.value.code == 2

@@ -33,6 +33,13 @@ def test_nothing_is_lost_and_nothing_twice_whatever_goes_wrong() -> None:
     assert re.fullmatch(r"HELD: 40 seeds in .*; nothing lost, nothing twice", ran.stdout.splitlines()[-1])
 
 
+@pytest.mark.parametrize("seeds", ["1-", "5-1", "1-2-3", "x"])
+def test_what_is_no_range_of_seeds_is_refused(seeds: str) -> None:
+    ran = _simulation("--seeds", seeds)
+    assert ran.returncode == 2
+    assert f"--seeds {seeds}: " in ran.stderr
+
+
 def test_a_seed_replays_exactly() -> None:
     once, again = (_simulation("--seeds", "9", "--log", hash_seed=each) for each in ("1", "2"))
     assert once.returncode == 0, once.stdout[-5000:]
