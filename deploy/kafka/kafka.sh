@@ -91,7 +91,7 @@ prepare() {
     [ "$brokers" = 3 ] && insync=2
     local -a formatting=() templates=("$here/broker.properties") logins=()
     if [ -n "$secured" ]; then
-        for n in node.pem ca.pem admin-password; do [ -r "$secured/$n" ] || fail "--secured $secured: there is no $n to read"; done
+        for n in node.pem ca.pem admin-password; do [ -r "$secured/$n" ] || fail "--secured $secured: there is no $n to read (docs/security.md says how to make it)"; done
         templates+=("$here/secured.properties")
         # In a file, as everybody can read what a process is started with.
         logins=("@$data/logins")

@@ -98,13 +98,19 @@ def described(binding: AclBinding) -> str:
 
 
 def password_in(folder: Path, login: str) -> bytes:
-    """The password of a login; a new one, in a file that only its owner can read, where there is none."""
+    """The password of a login; a new one, in a file that only its owner can read, where there is none.
+
+    Raises OSError, and ValueError for a file that has none.
+    """
     file = folder / login
     if not file.exists():
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         file.touch(mode=0o600, exist_ok=False)
         file.write_text(secrets.token_urlsafe(24) + "\n", encoding="utf-8")
-    return file.read_bytes().rstrip(b"\r\n")
+    password = file.read_bytes().rstrip(b"\r\n")
+    if not password:
+        raise ValueError(f"{file} is empty: remove it, and a password is made, or write one into it")
+    return password
 
 
 def give(client: AdminClient, bindings: Sequence[AclBinding]) -> None:
@@ -165,9 +171,14 @@ def main() -> int:
     except BrokerUnreachable as error:
         print(f"principals.py: {error}", file=sys.stderr)
         return 69
-    except (KafkaException, OSError) as error:
-        reason = error.args[0].str() if isinstance(error, KafkaException) else str(error)
-        print(f"principals.py: {reason} (it needs Alter and Describe on the cluster)", file=sys.stderr)
+    except KafkaException as error:
+        print(f"principals.py: {error.args[0].str()} (it needs Alter and Describe on the cluster)", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(
+            f"principals.py: cannot use {error.filename}: {error.strerror} (--passwords names a folder)",
+            file=sys.stderr,
+        )
         return 1
     return 0
 

@@ -1,6 +1,7 @@
 """What a login must not do, the brokers refuse it; tried topic by topic, beside the product's own code."""
 
 from functools import partial
+from pathlib import Path
 
 import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
@@ -142,6 +143,18 @@ def test_a_worker_that_may_read_a_topic_but_not_write_it_ends_with_the_topics_na
         transactions.discard()
     finally:
         member.close()
+
+
+def test_a_password_that_is_empty_or_nowhere_is_told_by_its_file(kafka: SecuredKafka, tmp_path: Path) -> None:
+    empty = tmp_path / f"{PREFIX}senderwatch-feeder"
+    empty.touch()
+    said = kafka.give_rights("--passwords", str(tmp_path))
+    assert said.status == 2
+    assert f"{empty} is empty" in said.text
+    said = kafka.give_rights("--passwords", str(empty))
+    assert said.status == 1
+    assert f"cannot use {empty}" in said.text
+    assert "Alter" not in said.text
 
 
 def test_what_a_login_has_beyond_the_table_is_told(kafka: SecuredKafka) -> None:
