@@ -33,7 +33,7 @@ def main() -> int:
     try:
         return campaign(seeds, 1 if len(seeds) == 1 else chosen.jobs)
     except KeyboardInterrupt:
-        print("stopped before its end: no verdict")
+        sys.stdout.write("stopped before its end: no verdict\n")
         return 130
 
 
