@@ -3,6 +3,7 @@
 import logging
 import multiprocessing
 import os
+import signal
 import sys
 import time
 from collections import Counter
@@ -31,8 +32,14 @@ def outcomes(seeds: Iterable[int], jobs: int) -> Iterator[Outcome]:
         quietly()
         yield from map(outcome_of, seeds)
         return
-    with multiprocessing.get_context("spawn").Pool(jobs, initializer=quietly, maxtasksperchild=500) as pool:
+    with multiprocessing.get_context("spawn").Pool(jobs, initializer=_of_a_pool, maxtasksperchild=500) as pool:
         yield from pool.imap_unordered(outcome_of, seeds, chunksize=4)
+
+
+def _of_a_pool() -> None:
+    """Ctrl-C is for the parent, which ends its workers."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    quietly()
 
 
 def campaign(seeds: range, jobs: int) -> int:
