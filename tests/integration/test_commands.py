@@ -9,6 +9,7 @@ import pytest
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 
+from processor.detection.windows import DAY_MS
 from processor.kafka.clients import ClientSettings, admin, producer
 from processor.kafka.journal import COMMIT
 from processor.kafka.policy_log import publish
@@ -160,11 +161,13 @@ def test_a_worker_that_is_behind_carries_a_command_out_before_the_verdicts_that_
     kafka: Broker, topics: TopicNames, detect: Detect
 ) -> None:
     """The sender is compromised all along an hour of backlog; unblocked in its midst, he is not blocked for it again."""
-    start_ms = NOW_MS - 3_600_000
+    # Within one day, whatever the hour is: at midnight the block would end by itself.
+    start_ms = max(NOW_MS - 3_600_000, NOW_MS // DAY_MS * DAY_MS)
+    step_ms = (NOW_MS - start_ms) / 200_000
     for part in range(10):
         values = []
         for number in range(20_000):
-            at_ms = start_ms + (part * 20_000 + number) * 18
+            at_ms = start_ms + int((part * 20_000 + number) * step_ms)
             bad = number % 50 == 0
             values.append(
                 payload_of(verdict(number, "ann@a.test" if bad else f"s{number % 400}@a.test", at_ms=at_ms, spam=bad))

@@ -131,7 +131,7 @@ def test_who_goes_back_to_what_is_committed_still_hears_that_he_has_lost_his_par
     own_kafka.resume()
     member.rewind({0: 0})
     wait_until(lambda: says(2), "the loss")
-    assert heard.said == [("assigned", [0]), ("lost", [0])]
+    assert heard.said[:2] == [("assigned", [0]), ("lost", [0])]
     wait_until(lambda: says(3), "the partitions once more")
     member.leave()
 
