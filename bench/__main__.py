@@ -19,7 +19,7 @@ import psutil
 from bench import broker as brokers
 from bench.broker import ROOT, Broker, NoBroker
 from bench.contenders import CONTENDERS, DETECT, Contender
-from bench.costs import Cost, RunFailed, measured
+from bench.costs import Cost, RunFailed, measured, python
 from bench.decisions import Decisions, WrongDecisions, published
 from bench.results import Measured, steps_table, tables, write
 from bench.topics import make_topics
@@ -45,7 +45,7 @@ class Bench:
         topics = TopicNames(f"{spread}-")
         say(f"{spread}: writing {records:,} verdicts")
         make_topics(self._broker.bootstrap, topics)
-        self._cost(("-m", "bench.traffic", self._broker.bootstrap, topics.prefix, spread, str(records)))
+        self._cost(python("-m", "bench.traffic", self._broker.bootstrap, topics.prefix, spread, str(records)))
         return topics
 
     def empty_runs(self, runs: int) -> dict[str, tuple[Cost, ...]]:
@@ -95,7 +95,7 @@ class Bench:
         for run in range(1, runs + 1):
             say(f"{spread}: profile {run} of {runs}")
             DETECT.prepare(self._broker.bootstrap, topics)
-            self._cost(("-m", "bench.steps", self._broker.bootstrap, topics.prefix, str(out)))
+            self._cost(python("-m", "bench.steps", self._broker.bootstrap, topics.prefix, str(out)))
             profiles.append(json.loads(out.read_text()))
         return profiles
 

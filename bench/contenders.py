@@ -3,13 +3,14 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from bench.costs import python
 from bench.topics import forget_detection
 from processor.kafka.topics import TopicNames
 
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """`command` are the arguments for Python, given bootstrap servers and topics. `decides`: it publishes decisions."""
+    """`command` is the whole command line, given bootstrap servers and topics. `decides`: it publishes decisions."""
 
     name: str
     command: Callable[[str, TopicNames], Sequence[str]]
@@ -19,13 +20,13 @@ class Contender:
 
 BARE = Contender(
     "bare loop",
-    command=lambda bootstrap, topics: ("-m", "bench.bare", bootstrap, topics.verdicts),
+    command=lambda bootstrap, topics: python("-m", "bench.bare", bootstrap, topics.verdicts),
     prepare=lambda bootstrap, topics: None,  # noqa: ARG005 - it leaves nothing behind
     decides=False,
 )
 DETECT = Contender(
     "detect",
-    command=lambda bootstrap, topics: (
+    command=lambda bootstrap, topics: python(
         *("-m", "processor.cli.main", "detect", "--once"),
         *("--bootstrap-servers", bootstrap, "--topic-prefix", topics.prefix),
     ),
@@ -38,7 +39,7 @@ def _audit(name: str, *options: str) -> Contender:
     """What the detector has just decided is decided again: so it comes after DETECT, and prepares nothing."""
     return Contender(
         name,
-        command=lambda bootstrap, topics: (
+        command=lambda bootstrap, topics: python(
             *("-m", "processor.cli.main", "audit", *options),
             *("--bootstrap-servers", bootstrap, "--topic-prefix", topics.prefix),
         ),

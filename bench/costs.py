@@ -19,6 +19,15 @@ _LONGEST_S = 900.0
 
 
 @dataclass(frozen=True, slots=True)
+class Mark:
+    """What a process had used of time since its start when it had done so many records, by its own account."""
+
+    records: int
+    cpu_s: float
+    wall_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Cost:
     """Of one process from its start to its end."""
 
@@ -26,18 +35,23 @@ class Cost:
     wall_s: float
     peak_bytes: int
     broker_cpu_s: float
+    marks: tuple[Mark, ...] = ()
 
 
 class RunFailed(Exception):
     """A process that was to be measured did not do its work; the text has what it said last."""
 
 
-def measured(command: Sequence[str], broker: Broker, log: Path) -> Cost:
-    """Run a Python command of this checkout to its end. Its output goes to `log`. Raises RunFailed."""
-    broker_before_s, began_s = broker.cpu_s(), time.monotonic()
+def python(*words: str) -> tuple[str, ...]:
+    """The command that runs a module of this checkout: `python("-m", "bench.bare", ...)`."""
+    return (sys.executable, *words)
+
+
+def started(command: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
+    """A program with this checkout as its folder, in a session of its own, which ends when this process does."""
     with log.open("w") as sink:
-        process = subprocess.Popen(
-            ["setpriv", "--pdeathsig", "KILL", "--", sys.executable, *command],
+        return subprocess.Popen(
+            ["setpriv", "--pdeathsig", "KILL", "--", *command],
             cwd=ROOT,
             env={name: value for name, value in os.environ.items() if not name.startswith("SENDERWATCH_")},
             stdin=subprocess.DEVNULL,
@@ -45,6 +59,12 @@ def measured(command: Sequence[str], broker: Broker, log: Path) -> Cost:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+
+
+def measured(command: Sequence[str], broker: Broker, log: Path) -> Cost:
+    """Run a program to its end. Its output goes to `log`; see `_marks` for what is read of it. Raises RunFailed."""
+    broker_before_s, began_s = broker.cpu_s(), time.monotonic()
+    process = started(command, log)
     overdue = threading.Timer(_LONGEST_S, process.kill)
     overdue.start()
     try:
@@ -63,4 +83,11 @@ def measured(command: Sequence[str], broker: Broker, log: Path) -> Cost:
         wall_s=wall_s,
         peak_bytes=usage.ru_maxrss * 1024,
         broker_cpu_s=broker.cpu_s() - broker_before_s,
+        marks=_marks(log),
     )
+
+
+def _marks(log: Path) -> tuple[Mark, ...]:
+    """The lines `mark RECORDS CPU_S WALL_S` that a program has printed: where a part of its run is to be told from the rest."""
+    lines = (line.split() for line in log.read_text(errors="replace").splitlines() if line.startswith("mark "))
+    return tuple(Mark(int(records), float(cpu_s), float(wall_s)) for _, records, cpu_s, wall_s in lines)
