@@ -21,7 +21,9 @@ from bench.broker import ROOT, Broker, NoBroker
 from bench.contenders import CONTENDERS, DETECT, Contender
 from bench.costs import Cost, RunFailed, measured, python
 from bench.decisions import Decisions, WrongDecisions, published
+from bench.ground import Ground, Report, say
 from bench.results import Measured, steps_table, tables, write
+from bench.sections import COSTS, SECTIONS
 from bench.topics import make_topics
 from processor.kafka.topics import TopicNames
 
@@ -113,11 +115,6 @@ def _require_same(found: Decisions, expected: Decisions) -> None:
         raise WrongDecisions(f"a run decided {found}, the run before it {expected}")
 
 
-def say(text: str) -> None:
-    """Progress, which is no result."""
-    print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
-
-
 def _machine() -> dict[str, Any]:
     described = subprocess.run(
         ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True, check=False
@@ -153,7 +150,13 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
         action="store_true",
         help=f"{QUICK_RECORDS:,} records and {QUICK_RUNS} runs, where not given otherwise",
     )
-    parser.add_argument("--only", choices=SPREADS, help="one spread of mail over senders instead of both")
+    parser.add_argument(
+        "--section",
+        action="append",
+        choices=(COSTS, *SECTIONS),
+        help="this part alone, or these, where given more than once (default: all)",
+    )
+    parser.add_argument("--only", choices=SPREADS, help=f"{COSTS}: one spread of mail over senders instead of both")
     parser.add_argument("--profile", action="store_true", help="also where the detector's time goes, step by step")
     parser.add_argument("--out", type=Path, metavar="FILE", help="where the JSON goes (default bench/out/TIME.json)")
     chosen = parser.parse_args(words)
@@ -163,8 +166,20 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
         chosen.runs = QUICK_RUNS if chosen.quick else RUNS
     if chosen.records < 1 or chosen.runs < 1:
         parser.error("--records and --runs must be 1 or more")
+    chosen.section = chosen.section or [COSTS, *SECTIONS]
     chosen.out = chosen.out or ROOT / "bench" / "out" / f"{time.strftime('%Y%m%d-%H%M%S')}.json"
     return chosen
+
+
+def _measure_costs(
+    bench: Bench, chosen: argparse.Namespace, results: list[Measured], profiles: dict[str, list[dict[str, int]]]
+) -> None:
+    empty_runs = bench.empty_runs(min(EMPTY_RUNS, chosen.runs))
+    for spread in SPREADS if chosen.only is None else (chosen.only,):
+        topics = bench.fill(spread, chosen.records)
+        results += bench.compare(spread, topics, chosen.records, chosen.runs, empty_runs)
+        if chosen.profile:
+            profiles[spread] = bench.profile(spread, topics, min(PROFILE_RUNS, chosen.runs))
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -174,27 +189,29 @@ def main(words: Sequence[str] | None = None) -> int:
     folder = Path(tempfile.mkdtemp(prefix="senderwatch-bench-"))
     results: list[Measured] = []
     profiles: dict[str, list[dict[str, int]]] = {}
+    reports: dict[str, Report] = {}
     try:
         with brokers.running(folder / "kafka") as broker:
-            bench = Bench(broker, folder)
-            empty_runs = bench.empty_runs(min(EMPTY_RUNS, chosen.runs))
-            for spread in SPREADS if chosen.only is None else (chosen.only,):
-                topics = bench.fill(spread, chosen.records)
-                results += bench.compare(spread, topics, chosen.records, chosen.runs, empty_runs)
-                if chosen.profile:
-                    profiles[spread] = bench.profile(spread, topics, min(PROFILE_RUNS, chosen.runs))
+            if COSTS in chosen.section:
+                _measure_costs(Bench(broker, folder), chosen, results, profiles)
+            for name in SECTIONS:
+                if name in chosen.section:
+                    reports[name] = SECTIONS[name](Ground(broker, folder, chosen.quick))
     except (NoBroker, RunFailed, WrongDecisions) as error:
         print(f"bench: {error} (logs are in {folder})", file=sys.stderr)
-        return 1
+        status = 1
+    else:
+        status = 0
     finally:
         shutil.rmtree(folder / "kafka", ignore_errors=True)
-    shutil.rmtree(folder)
-    write(chosen.out, machine, results, profiles)
-    print(tables(results))
-    if profiles:
-        print(f"\n{steps_table(profiles, chosen.records)}")
+    if status == 0:
+        shutil.rmtree(folder)
+    write(chosen.out, machine, results, profiles, {name: report.figures for name, report in reports.items()})
+    texts = [tables(results)] if results else []
+    texts += [steps_table(profiles, chosen.records)] if profiles else []
+    print("\n\n".join([*texts, *(report.text for report in reports.values())]))
     say(f"all figures are in {chosen.out}")
-    return 0
+    return status
 
 
 if __name__ == "__main__":

@@ -77,11 +77,11 @@ def tables(results: Sequence[Measured]) -> str:
     return "\n\n".join(
         [
             "Median (least–most) over the runs. CPU is that of the contender's process, in all its threads.",
-            _table(
+            table(
                 ("senders", "contender", "records per CPU-second", "start-up included", "start-up, CPU s", "records/s of wall time",
                  "peak memory, MB", "broker, CPU s"), contenders),
             "Records per CPU-second beside those of another, in pairs of runs of one round:",
-            _table(("senders", "contender", "beside", "ratio", "of the best run of each", "start-up included",
+            table(("senders", "contender", "beside", "ratio", "of the best run of each", "start-up included",
                  "decisions of every run"), compared),
         ]
     )  # fmt: skip
@@ -97,7 +97,7 @@ def steps_table(profiles: Mapping[str, Sequence[Mapping[str, int]]], records: in
     order = sorted(steps, key=lambda step: -max(statistics.median(each.get(step, [0])) for each in per_record.values()))
     rows = [(step, *(_nanoseconds(each.get(step, [0])) for each in per_record.values())) for step in order]
     totals = (_nanoseconds([sum(run.values()) / records for run in profile]) for profile in profiles.values())
-    return _table(("detect, ns of CPU a record", *profiles), [*rows, ("all", *totals)])
+    return table(("detect, ns of CPU a record", *profiles), [*rows, ("all", *totals)])
 
 
 def _nanoseconds(values: Iterable[float]) -> str:
@@ -143,7 +143,8 @@ def _short(kind: str) -> str:
     return kind.rpartition(".")[2]
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table, its columns aligned."""
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
     lines = [head, ["-" * width for width in widths], *rows]
     return "\n".join(
@@ -156,8 +157,14 @@ def write(
     machine: Mapping[str, Any],
     results: Sequence[Measured],
     profiles: Mapping[str, Sequence[Mapping[str, int]]],
+    sections: Mapping[str, Mapping[str, Any]],
 ) -> None:
     """Everything that was measured, as JSON."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    content = {"machine": machine, "results": [asdict(each) for each in results], "nanoseconds_by_step": profiles}
+    content = {
+        "machine": machine,
+        "results": [asdict(each) for each in results],
+        "nanoseconds_by_step": profiles,
+        **sections,
+    }
     path.write_text(json.dumps(content, indent=1) + "\n")

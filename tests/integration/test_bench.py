@@ -10,7 +10,20 @@ from tests.processes import ROOT
 
 def test_bench_measures_every_contender_and_profiles_every_step(tmp_path: Path) -> None:
     out = tmp_path / "figures.json"
-    command = [sys.executable, "-m", "bench", "--records", "5000", "--runs", "1", "--only", "skewed", "--profile"]
+    command = [
+        sys.executable,
+        "-m",
+        "bench",
+        "--section",
+        "costs",
+        "--records",
+        "5000",
+        "--runs",
+        "1",
+        "--only",
+        "skewed",
+        "--profile",
+    ]
     done = subprocess.run(
         [*command, "--out", str(out)], cwd=ROOT, capture_output=True, text=True, timeout=110, check=False
     )
