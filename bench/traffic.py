@@ -1,9 +1,10 @@
-"""The verdicts of the benchmark: two ways in which mail spreads over senders, always the same for the same size.
+"""The verdicts of the benchmark: ways in which mail spreads over senders, always the same for the same size.
 
 `python -m bench.traffic` fills a topic with one of them, in a process of its own: see `bench.costs` for why.
 """
 
 import argparse
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from confluent_kafka import Producer
@@ -13,12 +14,12 @@ from processor.kafka import clients
 from processor.kafka.clients import ClientSettings
 from processor.kafka.topics import TopicNames
 from processor.verdicts.batches import RECORD
-from processor.verdicts.generator import Traffic, generate
+from processor.verdicts.generator import Batch, Traffic, generate
 
-_END_MS = 1_767_225_600_000
+END_MS = 1_767_225_600_000
 """2026-01-01 00:00 UTC: fixed, so that midnights and the day's rhythm fall where they fell before."""
 _SEED = 1
-_HOURS = 30.0
+HOURS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,35 +30,44 @@ class Spread:
     senders: int
     skew: float
 
-    def traffic(self, records: int) -> Traffic:
-        """So many records of it, over a time in which both windows pass and a midnight falls."""
+    def traffic(self, records: int, hours: float = HOURS, end_ms: int = END_MS) -> Traffic:
+        """So many records of it; without other wishes over a time in which both windows pass and a midnight falls."""
         return Traffic(
             records=records,
-            end_ms=_END_MS,
+            end_ms=end_ms,
             seed=_SEED,
             senders=self.senders,
             tenants=200,
             skew=self.skew,
             compromised=20,
-            hours=_HOURS,
+            hours=hours,
         )
 
 
 SPREADS = {
     spread.name: spread
-    for spread in (Spread("skewed", senders=14_500, skew=0.9), Spread("even", senders=100_000, skew=0.0))
+    for spread in (
+        Spread("skewed", senders=14_500, skew=0.9),
+        Spread("even", senders=100_000, skew=0.0),
+        Spread("vast", senders=5_000_000, skew=0.0),
+    )
 }
 
 
-def fill(bootstrap: str, topics: TopicNames, spread: Spread, records: int) -> None:
-    """Write the traffic into `message-verdicts`, compressed as a feeder does it."""
+def batches(traffic: Traffic) -> Iterable[Batch]:
+    """The records as they are to stand in the topic."""
+    return generate(traffic, avro.single_object_prefix(RECORD))
+
+
+def write(bootstrap: str, topic: str, content: Iterable[Batch]) -> None:
+    """Write records into a topic, compressed as a feeder does it."""
     producer = clients.producer(ClientSettings(bootstrap), extra={"linger.ms": 50})
-    for batch in generate(spread.traffic(records), avro.single_object_prefix(RECORD)):
+    for batch in content:
         for key, value in zip(batch.keys, batch.values, strict=True):
-            _produce(producer, topics.verdicts, key, value)
+            _produce(producer, topic, key, value)
         producer.poll(0)
     if producer.flush(120):
-        raise TimeoutError(f"the broker did not take all records of {topics.verdicts}")
+        raise TimeoutError(f"the broker did not take all records of {topic}")
 
 
 def _produce(producer: Producer, topic: str, key: bytes, value: bytes) -> None:
@@ -75,8 +85,11 @@ def main() -> None:
     parser.add_argument("prefix")
     parser.add_argument("spread", choices=SPREADS)
     parser.add_argument("records", type=int)
+    parser.add_argument("--hours", type=float, default=HOURS, help="of event time (default %(default)s)")
+    parser.add_argument("--end-ms", type=int, default=END_MS, help="when they end (default %(default)s)")
     chosen = parser.parse_args()
-    fill(chosen.bootstrap, TopicNames(chosen.prefix), SPREADS[chosen.spread], chosen.records)
+    traffic = SPREADS[chosen.spread].traffic(chosen.records, chosen.hours, chosen.end_ms)
+    write(chosen.bootstrap, TopicNames(chosen.prefix).verdicts, batches(traffic))
 
 
 if __name__ == "__main__":
