@@ -33,8 +33,6 @@ from processor.settings import Settings
 from processor.verdicts.letters import Letter, Note, Selection, Unknown
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from processor.workers.letter_judging import Judge
     from processor.workers.replaying_letters import DeadLetters
 
@@ -238,8 +236,8 @@ def _place(text: str) -> tuple[int, int]:
 
 
 @contextmanager
-def opened(settings: Settings, ends: "Mapping[int, int] | None" = None) -> Iterator[Opened]:
-    """The letters up to `ends`, else up to now. What goes wrong is a CommandFailed with its exit status."""
+def opened(settings: Settings, before: "DeadLetters | None" = None) -> Iterator[Opened]:
+    """The letters up to now, else those of `before`. What goes wrong is a CommandFailed with its exit status."""
     # With the decoder comes Numba, for which no other command has to wait.
     from processor.workers.letter_judging import Judge
     from processor.workers.replaying_letters import DeadLetters
@@ -252,7 +250,8 @@ def opened(settings: Settings, ends: "Mapping[int, int] | None" = None) -> Itera
         try:
             records = serde(settings, stop, open_things)
             judge = Judge(names, records, lambda topic: len(partitions_of(kafka, topic)), now_ms)
-            yield Opened(DeadLetters.opened(kafka, names, stop, ends), judge, stop)
+            letters = DeadLetters.opened(kafka, names, stop) if before is None else before.until(stop)
+            yield Opened(letters, judge, stop)
         except (ReadingStopped, RegistryAway):
             raise CommandFailed("interrupted", EXIT_INTERRUPTED) from None
         except (ReadingFailed, RegistryRefused) as error:

@@ -34,9 +34,8 @@ from processor.cli.restricted_table import count, said
 from processor.verdicts.letters import Letter, Selection
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from processor.settings import Settings
+    from processor.workers.replaying_letters import DeadLetters
 
 _TOLD = 20
 """So many letters that stay are told one by one."""
@@ -102,7 +101,7 @@ def replay(
     )
     with opened(settings) as kafka:
         plan = _planned(kafka, selection)
-        ends = kafka.letters.ends
+        found = kafka.letters
     plan.tell(as_json=as_json)
     missing = sorted(set(selection.letters) - plan.seen)
     for place in missing:
@@ -110,7 +109,7 @@ def replay(
     put = 0
     if plan.ready and not dry_run:
         _ask(plan, yes=yes, as_json=as_json)
-        put = _put_back(settings, ends, selection, _Way(by, patience, plan.ready))
+        put = _put_back(settings, found, selection, _Way(by, patience, plan.ready))
     if as_json:
         print(json_line({"kind": "summary", "put_back": put, **plan.summary()}))
     elif not dry_run:
@@ -191,11 +190,11 @@ def _ask(plan: _Plan, *, yes: bool, as_json: bool) -> None:
         raise CommandFailed("nothing is put back")
 
 
-def _put_back(settings: "Settings", ends: "Mapping[int, int]", selection: Selection, way: _Way) -> int:
+def _put_back(settings: "Settings", found: "DeadLetters", selection: Selection, way: _Way) -> int:
     from processor.kafka.putting_back import PuttingBackFailed, PuttingBackImpossible, TakenOver
     from processor.workers.replaying_letters import Replay
 
-    with opened(settings, ends) as kafka, _progress(way.total) as told:
+    with opened(settings, found) as kafka, _progress(way.total) as told:
         replaying = Replay(kafka.letters, kafka.judge, way.by, way.patience_s, told)
         try:
             replaying.run(selection)

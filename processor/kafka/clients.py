@@ -14,7 +14,7 @@ from confluent_kafka.admin import AdminClient
 
 from processor.clock import MACHINE, Clock
 from processor.kafka.client_log import Thinned
-from processor.kafka.diagnosis import explained
+from processor.kafka.diagnosis import explained, unreadable_file
 from processor.kafka.errors import BrokerRefused, BrokerUnreachable, RejectedProperty
 
 Client = TypeVar("Client", Consumer, Producer, AdminClient)
@@ -239,5 +239,5 @@ def _made(maker: Callable[..., Client], properties: dict[str, Any], logger: logg
     try:
         return maker(properties, logger=logger)
     except (KafkaException, ValueError, TypeError) as error:
-        reason = error.args[0].str() if isinstance(error, KafkaException) else str(error)
-        raise RejectedProperty(reason) from None
+        said = error.args[0].str() if isinstance(error, KafkaException) else str(error)
+        raise RejectedProperty(unreadable_file(properties) or said) from None

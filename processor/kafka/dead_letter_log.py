@@ -9,14 +9,21 @@ from typing import cast
 
 from confluent_kafka import Message
 
-from processor.kafka.clients import ClientSettings
-from processor.kafka.reading import high_watermarks, partitions_of, place, read_to_end
+from processor.kafka.clients import ClientSettings, admin
+from processor.kafka.reading import ReadingFailed, high_watermarks, partitions_of, place, read_to_end
+from processor.kafka.rights import lacks, unreadable
 from processor.verdicts.letters import Joining, Letter, Note, Origin, Stored, Unknown
 
 
 def ends_of(settings: ClientSettings, topic: str) -> dict[int, int]:
     """Where the topic's partitions end now. Raises as `high_watermarks`."""
     return high_watermarks(settings, topic, partitions_of(settings, topic))
+
+
+def check_readable(settings: ClientSettings, topic: str) -> None:
+    """Raises ReadingFailed for a login that sees the topic and may not read it: of an empty one it would be told no more than that."""
+    if unreadable(admin(settings), [topic]):
+        raise ReadingFailed(lacks("Read", f"topic {topic}"))
 
 
 def read_letters(

@@ -1,7 +1,7 @@
 """Why brokers cannot be talked to, where the client itself does not say: asked once more, by a TLS handshake of our own.
 
 The client says of any certificate that it could not be verified, and of a broker that speaks TLS where it does not, that the
-connection was closed. Nothing but the handshake is sent.
+connection was closed. Nothing but the handshake is sent. Of a file that it cannot read it gives a code of OpenSSL's.
 """
 
 import contextlib
@@ -16,6 +16,21 @@ _OWN_TRUST = ("ssl.ca.pem", "ssl.ca.certificate.stores", "ssl_ca", "ssl.keystore
 
 _TRUSTED_BUT_WRONG = (10, 62, 64)
 """OpenSSL's codes for a certificate that has expired, and one for another name or address."""
+
+
+def unreadable_file(properties: Mapping[str, object]) -> str | None:
+    """The first property for TLS whose file cannot be read, and why; None where all can."""
+    for name, place in properties.items():
+        if not (name.startswith("ssl.") and name.endswith(".location")) or place == "probe":
+            continue
+        try:
+            with Path(str(place)).open("rb"):
+                pass
+        except IsADirectoryError:
+            continue  # of certificates
+        except OSError as error:
+            return f"{name}: cannot read {place}: {error.strerror}"
+    return None
 
 
 def explained(bootstrap_servers: str, properties: Mapping[str, str]) -> str | None:

@@ -39,7 +39,7 @@ class BrokerRefused(BrokerUnreachable):
 
 
 class RejectedProperty(Exception):
-    """The client refuses one of its properties. The text is the client's own, which names the property."""
+    """The client refuses one of its properties, or cannot read the file that one names. The text names the property."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"{reason} (settings kafka.properties, consumer_properties, producer_properties)")

@@ -5,13 +5,14 @@ open or was about to commit, and reads the notes after that: no record is put ba
 """
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from processor.kafka.clients import ClientSettings, transactional_producer
-from processor.kafka.transactions import FENCED, HOPELESS, OutRecord, reason_of
+from processor.kafka.clients import ClientSettings, admin, transactional_producer
+from processor.kafka.rights import lacks, unwritable
+from processor.kafka.transactions import FENCED, HOPELESS, PURGED, OutRecord, reason_of
 
 _CALL_TIMEOUT_S = 15.0
 
@@ -49,7 +50,7 @@ class PuttingBack:
         try:
             producer.init_transactions(_CALL_TIMEOUT_S)
         except KafkaException as error:
-            raise _judged(error.args[0]) from None
+            raise self._judged(error.args[0]) from None
         self._producer = producer
 
     def put(self, records: Sequence[OutRecord]) -> None:
@@ -76,7 +77,7 @@ class PuttingBack:
             producer.commit_transaction(_CALL_TIMEOUT_S)
         except (KafkaException, BufferError, SystemError) as error:
             self.close()
-            raise _judged(reason_of(error)) from None
+            raise self._judged(reason_of(error), {each.topic for each in records}) from None
 
     def close(self) -> None:
         """Throw the producer away: what it left open is ended by the next one, or by the broker."""
@@ -85,9 +86,16 @@ class PuttingBack:
             with contextlib.suppress(KafkaException):
                 producer.purge(in_queue=True, in_flight=True)
 
-
-def _judged(error: KafkaError) -> Exception:
-    if error.code() in FENCED:
-        return TakenOver()
-    told = f"{error.name()}: {error.str()}"
-    return PuttingBackImpossible(told) if error.code() in HOPELESS else PuttingBackFailed(told)
+    def _judged(self, error: KafkaError, topics: Collection[str] = ()) -> Exception:
+        code = error.code()
+        if code in FENCED:
+            return TakenOver()
+        if code == KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED:
+            return PuttingBackImpossible(lacks("Write", f"transactional id {self._transactional_id}"))
+        # Of a record that it threw away the client does not say why.
+        if code in PURGED or code == KafkaError.TOPIC_AUTHORIZATION_FAILED:
+            forbidden = unwritable(admin(self._settings), topics)
+            if forbidden:
+                return PuttingBackImpossible(lacks("Write", f"topic {', '.join(forbidden)}"))
+        told = f"{error.name()}: {error.str()}"
+        return PuttingBackImpossible(told) if code in HOPELESS else PuttingBackFailed(told)

@@ -24,13 +24,22 @@ def is_hidden(client: AdminClient, topic: str) -> bool:
 
 def unwritable(client: AdminClient, topics: Collection[str]) -> list[str]:
     """Those of the topics that the login may not write to; none where the brokers do not say."""
+    return _without(client, topics, AclOperation.WRITE)
+
+
+def unreadable(client: AdminClient, topics: Collection[str]) -> list[str]:
+    """Those of the topics that the login may not read, also where there is nothing to be read; none where the brokers do not say."""
+    return _without(client, topics, AclOperation.READ)
+
+
+def _without(client: AdminClient, topics: Collection[str], operation: AclOperation) -> list[str]:
     found = []
     wanted = TopicCollection(sorted(topics))
     answers = client.describe_topics(wanted, include_authorized_operations=True, request_timeout=_ASK_S)
     for topic, answer in answers.items():
         try:
             allowed = answer.result().authorized_operations
-            if allowed is not None and AclOperation.WRITE not in allowed:
+            if allowed is not None and operation not in allowed:
                 found.append(topic)
         except KafkaException as error:
             if error.args[0].code() == KafkaError.TOPIC_AUTHORIZATION_FAILED:

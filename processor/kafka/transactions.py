@@ -52,7 +52,7 @@ _LACKING = frozenset(
         KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
     }
 )
-_PURGED = frozenset({KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT})
+PURGED = frozenset({KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT})
 """Of a record that the client threw away, for a reason that it does not give with the record."""
 
 
@@ -206,7 +206,7 @@ def _behind(failure: KafkaError, next_step: Callable[[], None]) -> KafkaError:
 
     Of a record that it threw away the client gives no reason; but it refuses the transaction's next step, and does with that.
     """
-    if failure.code() in _PURGED:
+    if failure.code() in PURGED:
         try:
             _in_time(next_step)
         except KafkaException as error:

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 
 from processor.avro import Undecodable, UndecodableRecord
 from processor.detection.senders import partition_of
+from processor.kafka.reading import UnknownTopic
 from processor.kafka.serde import Serde
 from processor.kafka.side_inputs import command_topics
 from processor.kafka.topics import TopicNames
@@ -41,16 +41,20 @@ class Judge:
     def __init__(
         self, names: TopicNames, serde: Serde, partitions_in: Callable[[str], int], now_ms: Callable[[], int]
     ) -> None:
-        """`partitions_in` says how many a topic has; it is asked once for each."""
+        """`partitions_in` says how many a topic has, or raises UnknownTopic; it is asked once for each."""
         self.serde = serde
         self._verdicts = names.verdicts
         self._commands = frozenset(command_topics(names).values())
         self._now_ms = now_ms
-        self._partitions_in = lru_cache(partitions_in)
+        self._partitions_in = partitions_in
+        self._partitions: dict[str, int | UnknownTopic] = {}
         self._decoder = Decoder(RegisteredWriters(serde), seed=0)
 
     def judged(self, letter: Letter) -> Ready | Unready:
-        """Raises RegistryAway, RegistryRefused, and what `partitions_in` raises."""
+        """A topic that is not there, or hidden from this login, holds back its own letters alone.
+
+        Raises RegistryAway, RegistryRefused, and what else `partitions_in` raises.
+        """
         topic = letter.refused.origin.topic
         if letter.missing:
             return Unready(letter, f"{letter.missing} of its {letter.parts} parts are gone")
@@ -63,11 +67,15 @@ class Judge:
                 return Unready(letter, "its topic is no input of this installation")
         except UndecodableRecord as refused:
             return Unready(letter, f"it would be refused again: {refused}")
+        partitions = self._partitions_of(topic)
+        if isinstance(partitions, UnknownTopic):
+            return Unready(letter, str(partitions))
         came = letter.refused
         # The key goes back as it came, unless it was too large to be kept. The partition is the sender's, whatever the key:
         # that is what a worker asks for, and what a feeder's key or partitioner may have got wrong.
         key = sender if came.left_out is not None else came.key
-        return Ready(letter, OutRecord(topic, came.value, key, self._partition_of(topic, sender), headers=came.headers))
+        partition = int(partition_of(np.frombuffer(sender, np.uint8), 0, len(sender), partitions))
+        return Ready(letter, OutRecord(topic, came.value, key, partition, headers=came.headers))
 
     def _sender_of_verdict(self, letter: Letter) -> bytes:
         now = np.array([self._now_ms()], np.int64)
@@ -83,5 +91,10 @@ class Judge:
             raise UndecodableRecord(Undecodable.UNKNOWN_SCHEMA, f"{name} is not {COMMAND}")
         return Command.from_record(record).sender.encode()
 
-    def _partition_of(self, topic: str, sender: bytes) -> int:
-        return int(partition_of(np.frombuffer(sender, np.uint8), 0, len(sender), self._partitions_in(topic)))
+    def _partitions_of(self, topic: str) -> int | UnknownTopic:
+        if topic not in self._partitions:
+            try:
+                self._partitions[topic] = self._partitions_in(topic)
+            except UnknownTopic as unknown:
+                self._partitions[topic] = unknown
+        return self._partitions[topic]

@@ -2,12 +2,12 @@
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import structlog
 
 from processor.kafka.clients import ClientSettings
-from processor.kafka.dead_letter_log import Replayed, ends_of, read_letters, read_notes
+from processor.kafka.dead_letter_log import Replayed, check_readable, ends_of, read_letters, read_notes
 from processor.kafka.errors import BrokerUnreachable
 from processor.kafka.putting_back import PuttingBack, PuttingBackFailed
 from processor.kafka.topics import TopicNames
@@ -38,22 +38,22 @@ class DeadLetters:
     names: TopicNames
     should_stop: Callable[[], bool]
     ends: Mapping[int, int]
-    _noted: Mapping[int, int] = field(default_factory=dict)
-    _replayed: Replayed = field(default_factory=Replayed)
+    noted: Mapping[int, int] = field(default_factory=dict)
+    """Up to where notes have been read."""
+    replayed: Replayed = field(default_factory=Replayed)
 
     @classmethod
-    def opened(
-        cls,
-        kafka: ClientSettings,
-        names: TopicNames,
-        should_stop: Callable[[], bool],
-        ends: Mapping[int, int] | None = None,
-    ) -> "DeadLetters":
-        """`ends`: where the letters end, if that is pinned already. Raises BrokerUnreachable and those of reading."""
-        pinned = ends_of(kafka, names.dead_letters) if ends is None else ends
+    def opened(cls, kafka: ClientSettings, names: TopicNames, should_stop: Callable[[], bool]) -> "DeadLetters":
+        """Those that there are now. Raises BrokerUnreachable and those of reading."""
+        pinned = ends_of(kafka, names.dead_letters)
+        check_readable(kafka, names.dead_letters)
         letters = cls(kafka, names, should_stop, pinned)
         letters.catch_up()
         return letters
+
+    def until(self, should_stop: Callable[[], bool]) -> "DeadLetters":
+        """The same, with what is known of them, for somebody else to stop."""
+        return replace(self, should_stop=should_stop)
 
     def catch_up(self) -> None:
         """Read the notes that have come."""
@@ -61,20 +61,20 @@ class DeadLetters:
         read_notes(
             self.kafka,
             self.names.dead_letters,
-            self._replayed,
-            starts=self._noted,
+            self.replayed,
+            starts=self.noted,
             ends=ends,
             should_stop=self.should_stop,
         )
-        self._noted = ends
+        self.noted = ends
 
     def was_put_back(self, origin: Origin) -> bool:
-        return origin in self._replayed
+        return origin in self.replayed
 
     def put_back(self, origins: Iterable[Origin]) -> None:
         """These are in by now."""
         for origin in origins:
-            self._replayed.note(origin)
+            self.replayed.note(origin)
 
     def letters(self, selection: Selection) -> Iterator[Letter | Unknown]:
         """The letters that are asked for, and what else stands in the topic."""
@@ -85,7 +85,7 @@ class DeadLetters:
 
     def notes_of(self, origin: Origin) -> list[Note]:
         """When and by whom its record was put back."""
-        found = read_letters(self.kafka, self.names.dead_letters, ends=self._noted, should_stop=self.should_stop)
+        found = read_letters(self.kafka, self.names.dead_letters, ends=self.noted, should_stop=self.should_stop)
         return [each for each in found if isinstance(each, Note) and each.origin == origin]
 
     def judged(self, selection: Selection, judge: Judge) -> Iterator[Ready | Unready | Already]:

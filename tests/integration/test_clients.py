@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
@@ -142,6 +143,26 @@ def test_a_property_that_does_not_exist_is_named() -> None:
     ):
         with pytest.raises(RejectedProperty, match=r"no\.such\.property.*kafka\.properties"):
             made()
+
+
+@pytest.mark.parametrize(
+    "name", ["ssl.ca.location", "ssl.certificate.location", "ssl.key.location", "ssl.crl.location"]
+)
+def test_a_file_that_is_not_there_is_named_with_its_property(name: str, tmp_path: Path) -> None:
+    """The client's own word for it is "BIO lib"."""
+    place = tmp_path / "nowhere.pem"
+    broken = ClientSettings("127.0.0.1:9092", properties={"security.protocol": "SSL", name: str(place)})
+    for made in (lambda: clients.consumer(broken, group=None), lambda: clients.check_reachable(broken)):
+        with pytest.raises(RejectedProperty, match=rf"^{name}: cannot read {place}: No such file.*kafka\.properties"):
+            made()
+
+
+def test_a_file_that_is_there_and_is_none_is_told_as_the_client_does(tmp_path: Path) -> None:
+    place = tmp_path / "ca.pem"
+    place.write_text("nothing of a certificate")
+    broken = ClientSettings("127.0.0.1:9092", properties={"security.protocol": "SSL", "ssl.ca.location": str(place)})
+    with pytest.raises(RejectedProperty, match=r"ssl\.ca\.location failed.*no certificate"):
+        clients.check_reachable(broken)
 
 
 def test_a_broker_that_answers_is_reachable(settings: ClientSettings) -> None:
