@@ -9,7 +9,7 @@ export PYTHON
 
 .PHONY: help
 help: ## this list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
 .PHONY: demo
 demo: venv ## one minute of everything on an embedded broker; ARGS="--help" shows what it can do
@@ -45,8 +45,24 @@ check: venv ## lint, format, types, and who may import whom
 	$(BIN)/lint-imports
 
 .PHONY: bench
-bench: venv jars ## records per CPU-second of the detector beside a bare consumer; ARGS="--help"
+bench: venv jars contenders ## what the detector costs, beside other ways to do its job; half an hour; ARGS="--help"
 	$(BIN)/python -m bench $(ARGS)
+
+.PHONY: bench-quick
+bench-quick: venv jars contenders ## the same in three minutes, with less of everything
+	$(BIN)/python -m bench --quick $(ARGS)
+
+.PHONY: contenders
+contenders: bench/quix/.venv/installed ## Quix Streams and Kafka Streams, for `make bench`
+	[ -n "$$(ls bench/streams/jars 2>/dev/null)" ] || requirements/system.sh maven
+	requirements/system.sh jdk
+	bench/streams/build.sh
+
+bench/quix/.venv/installed: bench/quix/requirements.txt
+	python=$$(requirements/system.sh python | tail -n 1)
+	[ -x bench/quix/.venv/bin/python ] || $$python -m venv bench/quix/.venv
+	bench/quix/.venv/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	touch $@
 
 .PHONY: docs
 docs: venv ## docs/metrics.md from the catalogue in processor/telemetry.py

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterable
 
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, NewTopic
 
 from processor.kafka import clients
 from processor.kafka.clients import ClientSettings
@@ -32,14 +32,37 @@ def detector_group(topics: TopicNames) -> str:
 
 def forget_detection(bootstrap: str, topics: TopicNames) -> None:
     """As if no detector had ever run on the verdicts of `topics`: no offsets, no state, no output."""
+    forget_group(bootstrap, detector_group(topics))
+    delete_topics(
+        bootstrap, (topics.changelog, topics.journal, topics.restrictions, topics.restricted, topics.dead_letters)
+    )
+    make_topics(bootstrap, topics)
+
+
+def forget_group(bootstrap: str, group: str) -> None:
+    """As if the consumer group had never been."""
     client = clients.admin(ClientSettings(bootstrap))
-    group = detector_group(topics)
     groups = client.list_consumer_groups(request_timeout=_TIMEOUT_S).result().valid
     if any(each.group_id == group for each in groups):
         client.delete_consumer_groups([group], request_timeout=_TIMEOUT_S)[group].result()
-    written = (topics.changelog, topics.journal, topics.restrictions, topics.restricted, topics.dead_letters)
-    _delete(client, written)
-    make_topics(bootstrap, topics)
+
+
+def topics_named(bootstrap: str, part: str) -> list[str]:
+    """All topics whose names have this in them."""
+    client = clients.admin(ClientSettings(bootstrap))
+    return [name for name in client.list_topics(timeout=_TIMEOUT_S).topics if part in name]
+
+
+def make_topic(bootstrap: str, name: str, *, is_compacted: bool = False) -> None:
+    """A topic of a contender's own; a changelog as Kafka Streams makes them, with segments small enough to be compacted."""
+    client = clients.admin(ClientSettings(bootstrap))
+    config = {"cleanup.policy": "compact", "segment.bytes": str(50 * 1024 * 1024)} if is_compacted else {}
+    client.create_topics([NewTopic(name, PARTITIONS, config=config)], operation_timeout=_TIMEOUT_S)[name].result()
+
+
+def delete_topics(bootstrap: str, names: Iterable[str]) -> None:
+    """These topics, of which some need not be there; returns when the broker lists none of them."""
+    _delete(clients.admin(ClientSettings(bootstrap)), names)
 
 
 def _delete(client: AdminClient, names: Iterable[str]) -> None:

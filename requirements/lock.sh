@@ -19,3 +19,5 @@ printf 'build\nhatchling\n' | compile - --constraints "$constraints" --output-fi
 linux='sys_platform == "linux" and platform_machine == "x86_64" and python_version'
 printf 'atheris>=3.1; %s >= "3.12"\natheris==3.0.*; %s < "3.12"\n' "$linux" "$linux" |
     compile - --only-binary :all: --output-file requirements/fuzz.txt
+# A contender of the benchmark, in an environment of its own.
+printf 'quixstreams==3.28.*\n' | compile - --only-binary :all: --output-file bench/quix/requirements.txt

@@ -46,6 +46,16 @@ java() {
     fi
 }
 
+# With its compiler, for the contender in Java.
+jdk() {
+    command -v javac >/dev/null && return
+    if apt-cache show openjdk-17-jdk-headless >/dev/null 2>&1; then
+        install openjdk-17-jdk-headless "a JDK of Java 17 or newer"
+    else
+        install default-jdk-headless "a JDK of Java 17 or newer"
+    fi
+}
+
 maven() {
     command -v mvn >/dev/null || install maven "Maven"
 }
