@@ -1,7 +1,7 @@
 """The detect worker: verdicts in, decisions out, exactly once (design, sections 3 and 4)."""
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import structlog
@@ -155,7 +155,6 @@ class DetectWorker:
         if self._must_rewind:
             self._rewind()
         try:
-            records = 0
             self._take_inputs()
             found = self._consumer.poll(self._options.batch_size, self._wait_s())
             self._obey()  # the client may give verdicts of a partition in the very call that brings it
@@ -164,9 +163,8 @@ class DetectWorker:
                     self._at_end(each)
                 else:
                     self._take(each)
-                    records += len(each.values)
             self._expire_by_the_clock()
-            if self._is_commit_due(is_behind=records >= self._options.batch_size):
+            if self._is_commit_due(is_behind=size(found) >= self._options.batch_size):
                 self._commit()
         except TransactionFailed:
             pass  # the next turn begins with the way back
@@ -409,3 +407,12 @@ class DetectWorker:
             return self._finish.is_done(self._consumer.committed(range(self._partitions)))
         except BrokerUnreachable:
             return False  # asked again in a moment
+
+
+def size(found: Iterable[Run | End]) -> int:
+    """How many messages that was, the ends of partitions among them: without these a full batch would look as if nothing waited.
+
+    A worker that had fallen back at 50,000 records a second met such an end in nearly every batch, committed after each, and
+    fell back further.
+    """
+    return sum(1 if isinstance(each, End) else len(each.values) for each in found)
