@@ -19,6 +19,7 @@ from bench.topics import make_topics
 from processor.kafka.topics import TopicNames
 
 _STOP_S = 60.0
+_PAUSE_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +51,25 @@ class Ground:
 
     def run(self, *words: str) -> Cost:
         """Runs a module of this checkout to its end: `run("bench.traffic", ...)`. Raises RunFailed."""
-        return measured(python("-m", *words), self.broker, self.log(words[0]))
+        return self.measure(python("-m", *words), words[0])
+
+    def measure(self, command: Sequence[str], name: str) -> Cost:
+        """Runs any program to its end; `name` is that of its log. Raises RunFailed."""
+        return measured(command, self.broker, self.log(name))
 
     @contextmanager
-    def process(self, *words: str) -> Iterator[subprocess.Popen[bytes]]:
-        """A module of this checkout that works until the block ends: it gets a SIGTERM then. Raises RunFailed."""
+    def process(self, *words: str, says: str = "") -> Iterator[subprocess.Popen[bytes]]:
+        """A module of this checkout that works until the block ends and gets a SIGTERM then, if it has not ended by itself.
+
+        Where `says` is given, the block begins when the process has said that. Raises RunFailed.
+        """
         log = self.log(words[0])
         process = started(python("-m", *words), log)
         try:
+            while says not in log.read_text():
+                if process.poll() is not None:
+                    break
+                time.sleep(_PAUSE_S)
             yield process
             if process.poll() is None:
                 process.terminate()

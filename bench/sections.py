@@ -2,9 +2,15 @@
 
 from collections.abc import Callable, Mapping
 
+from bench import comparison, latency, memory, restoring
 from bench.ground import Ground, Report
 
-SECTIONS: Mapping[str, Callable[[Ground], Report]] = {}
+SECTIONS: Mapping[str, Callable[[Ground], Report]] = {
+    "contenders": comparison.section,
+    "restore": restoring.section,
+    "latency": latency.section,
+    "memory": memory.section,
+}
 """In the order in which they run."""
 COSTS = "costs"
 """The section in bench.__main__: what a record costs each of the contenders."""
