@@ -162,7 +162,7 @@ def _fed(ground: Ground, topics: TopicNames, worker: subprocess.Popen[bytes], se
     where = (ground.broker.bootstrap, topics.prefix)
     readable, produced = (ground.folder / f"{topics.prefix}{name}.json" for name in ("readable", "produced"))
     sweeps = Sweeps(ground.broker.bootstrap, topics)
-    traffic = map(str, (RATE, seconds, _CULPRITS_A_SECOND, _HOURS, _END_MS))
+    traffic = map(str, ("skewed", RATE, seconds, _CULPRITS_A_SECOND, _HOURS, _END_MS))
     with (
         Progress(ground.broker.bootstrap, topics) as progress,
         ground.process("bench.subscriber", *where, str(readable), says=READING),

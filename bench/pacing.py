@@ -1,6 +1,6 @@
 """A feeder that keeps to a rate, and notes when it produced the verdicts that will make somebody be blocked.
 
-`python -m bench.pacing` writes the usual skewed traffic, and among it new accounts one after the other, each of which sends
+`python -m bench.pacing` writes one of the usual spreads, and among it new accounts one after the other, each of which sends
 eleven verdicts of spam: with the eleventh it passes the built-in limit of ten an hour. Everything is spelt before the first is sent.
 """
 
@@ -34,15 +34,17 @@ class Planned(NamedTuple):
     triggers: dict[int, str]
 
 
-def planned(rate: int, seconds: int, culprits_a_second: int, hours: float, end_ms: int) -> Planned:
+def planned(spread: str, rate: int, seconds: int, culprits_a_second: int, hours: float, end_ms: int) -> Planned:
     """So many records a second for so long, over so much event time; a share of them are culprits' spam."""
     spam = culprits_a_second * SPAM_TO_BLOCK * seconds
-    traffic = SPREADS["skewed"].traffic(rate * seconds - spam, hours, end_ms)
+    traffic = SPREADS[spread].traffic(rate * seconds - spam, hours, end_ms)
     parts = list(batches(traffic))
     keys = [key for part in parts for key in part.keys]
     values = [value for part in parts for value in part.values]
     times_ms = np.concatenate([part.occurred_at_ms for part in parts])
     # Each culprit's verdicts come a millisecond apart; the culprits one after the other, evenly.
+    if not spam:
+        return Planned(keys, values, {})
     number = np.arange(spam, dtype=np.int64)
     culprit, nth = number // SPAM_TO_BLOCK, number % SPAM_TO_BLOCK
     at_s = culprit / culprits_a_second + nth * 0.001
@@ -104,13 +106,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("bootstrap")
     parser.add_argument("prefix")
+    parser.add_argument("spread", choices=SPREADS)
     for name in ("rate", "seconds", "culprits_a_second"):
         parser.add_argument(name, type=int)
     parser.add_argument("hours", type=float)
     parser.add_argument("end_ms", type=int)
     parser.add_argument("out", type=Path, metavar="FILE", help="gets the times of the triggers, as JSON")
     chosen = parser.parse_args()
-    plan = planned(chosen.rate, chosen.seconds, chosen.culprits_a_second, chosen.hours, chosen.end_ms)
+    plan = planned(chosen.spread, chosen.rate, chosen.seconds, chosen.culprits_a_second, chosen.hours, chosen.end_ms)
     gc.freeze()
     gc.disable()
     topic = TopicNames(chosen.prefix).verdicts

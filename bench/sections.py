@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from bench import comparison, latency, memory, restoring
+from bench import changelog, latency, memory, pair, restoring, sustained, vast
 from bench.ground import Ground, Report
 
 SECTIONS: Mapping[str, Callable[[Ground], Report]] = {
@@ -10,6 +10,10 @@ SECTIONS: Mapping[str, Callable[[Ground], Report]] = {
     "restore": restoring.section,
     "latency": latency.section,
     "memory": memory.section,
+    "vast": vast.section,
+    "pair": pair.section,
+    "changelog": changelog.section,
+    "sustained": sustained.section,
 }
 """In the order in which they run."""
 COSTS = "costs"

@@ -57,9 +57,13 @@ class Progress:
         """How many verdicts are done."""
         return sum(self.by_partition().values())
 
+    def ends(self) -> dict[int, int]:
+        """How many verdicts there are in each partition."""
+        return high_watermarks(self._settings, self._topic, self._partitions)
+
     def written(self) -> int:
         """How many verdicts there are."""
-        return sum(high_watermarks(self._settings, self._topic, self._partitions).values())
+        return sum(self.ends().values())
 
     def wait_for(self, records: int, *workers: subprocess.Popen[bytes]) -> None:
         """Returns when so many are done. Raises RunFailed when a worker ends before, or it takes all too long."""

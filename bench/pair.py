@@ -1,0 +1,94 @@
+"""Section `pair`: two workers that share four partitions, beside one that has all of them.
+
+Measured from when all workers have their partitions until the first partition is done: so all are at work all the time, and no
+start is in it.
+"""
+
+import time
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+
+from bench.ground import Ground, Report, heading, say
+from bench.results import Figure, table
+from bench.topics import forget_detection
+from bench.watching import Progress, cpu_s, free_port, wait_until_ready
+from processor.kafka.topics import TopicNames
+
+_PAUSE_S = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """What some workers did in a while that none of them was idle."""
+
+    workers: int
+    records: int
+    cpu_s: float
+    wall_s: float
+    broker_cpu_s: float
+
+
+def section(ground: Ground) -> Report:
+    """One and two, in turn."""
+    records, runs = (3_000_000, 1) if ground.quick else (12_000_000, 5)
+    topics = ground.topics("pair-")
+    say(f"pair: writing {records:,} verdicts")
+    ground.run("bench.traffic", ground.broker.bootstrap, topics.prefix, "skewed", str(records))
+    found: dict[int, list[Together]] = {1: [], 2: []}
+    for number in range(1, runs + 1):
+        for workers, each in found.items():
+            each.append(_together(ground, topics, workers))
+            say(f"pair: run {number} of {runs}, {workers} at work: {each[-1].records / each[-1].wall_s:,.0f} records/s")
+    ratio = Figure.of(
+        (two.records / two.cpu_s) / (one.records / one.cpu_s) for one, two in zip(found[1], found[2], strict=True)
+    )
+    return Report(
+        heading(
+            "Two workers",
+            "Skewed, four partitions; median (least–most). CPU is that of all workers together.",
+            table(
+                (
+                    "workers",
+                    "records per CPU-second",
+                    "records/s of wall time",
+                    "CPU s a second",
+                    "broker, CPU s a second",
+                ),
+                [_row(each) for each in found.values()],
+            ),
+            f"Two beside one, records per CPU-second, in pairs of runs: {ratio.shown(lambda value: f'{value:.2f}')}.",
+        ),
+        {"runs": [asdict(each) for runs_of in found.values() for each in runs_of], "ratio": asdict(ratio)},
+    )
+
+
+def _together(ground: Ground, topics: TopicNames, count: int) -> Together:
+    forget_detection(ground.broker.bootstrap, topics)
+    with ExitStack() as stack:
+        progress = stack.enter_context(Progress(ground.broker.bootstrap, topics))
+        ports = [free_port() for _ in range(count)]
+        workers = [
+            stack.enter_context(ground.process(*ground.detect(topics, "--metrics-port", str(port)))) for port in ports
+        ]
+        for port, worker in zip(ports, workers, strict=True):
+            wait_until_ready(port, worker)
+        ends = progress.ends()
+        began_s, cpu_before_s, broker_before_s = time.monotonic(), cpu_s(*workers), ground.broker.cpu_s()
+        before = progress.by_partition()
+        while True:
+            time.sleep(_PAUSE_S)
+            wall_s, used_s = time.monotonic() - began_s, cpu_s(*workers) - cpu_before_s
+            broker_s = ground.broker.cpu_s() - broker_before_s
+            now = progress.by_partition()
+            if any(now[partition] >= end for partition, end in ends.items()):
+                return Together(count, sum(now.values()) - sum(before.values()), used_s, wall_s, broker_s)
+
+
+def _row(runs: list[Together]) -> tuple[str, ...]:
+    return (
+        str(runs[0].workers),
+        Figure.of(each.records / each.cpu_s for each in runs).shown(lambda value: f"{value:,.0f}"),
+        Figure.of(each.records / each.wall_s for each in runs).shown(lambda value: f"{value:,.0f}"),
+        Figure.of(each.cpu_s / each.wall_s for each in runs).shown(lambda value: f"{value:.2f}"),
+        Figure.of(each.broker_cpu_s / each.wall_s for each in runs).shown(lambda value: f"{value:.2f}"),
+    )
