@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from bench import changelog, latency, memory, pair, restoring, sustained, vast
+from bench import changelog, comparison, latency, memory, pair, restoring, sustained, vast
 from bench.ground import Ground, Report
 
 SECTIONS: Mapping[str, Callable[[Ground], Report]] = {
