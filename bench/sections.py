@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from bench import changelog, comparison, latency, memory, pair, restoring, sustained, vast
+from bench import changelog, comparison, latency, memory, notifier, pair, restoring, sustained, vast
 from bench.ground import Ground, Report
 
 SECTIONS: Mapping[str, Callable[[Ground], Report]] = {
@@ -14,6 +14,7 @@ SECTIONS: Mapping[str, Callable[[Ground], Report]] = {
     "pair": pair.section,
     "changelog": changelog.section,
     "sustained": sustained.section,
+    "notifier": notifier.section,
 }
 """In the order in which they run."""
 COSTS = "costs"
