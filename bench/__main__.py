@@ -22,6 +22,7 @@ from bench.contenders import CONTENDERS, DETECT, Contender
 from bench.costs import Cost, RunFailed, measured, python
 from bench.decisions import Decisions, WrongDecisions, published
 from bench.ground import Ground, Report, say
+from bench.plots import draw
 from bench.results import Measured, steps_table, tables, write
 from bench.sections import COSTS, SECTIONS
 from bench.topics import make_topics
@@ -206,11 +207,13 @@ def main(words: Sequence[str] | None = None) -> int:
         shutil.rmtree(folder / "kafka", ignore_errors=True)
     if status == 0:
         shutil.rmtree(folder)
-    write(chosen.out, machine, results, profiles, {name: report.figures for name, report in reports.items()})
+    figures = {name: report.figures for name, report in reports.items()}
+    write(chosen.out, machine, results, profiles, figures)
     texts = [tables(results)] if results else []
     texts += [steps_table(profiles, chosen.records)] if profiles else []
     print("\n\n".join([*texts, *(report.text for report in reports.values())]))
-    say(f"all figures are in {chosen.out}")
+    draw(figures, chosen.out.parent, f"{chosen.out.stem}-")
+    say(f"all figures are in {chosen.out}, pictures beside it")
     return status
 
 

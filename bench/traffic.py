@@ -49,6 +49,7 @@ SPREADS = {
     for spread in (
         Spread("skewed", senders=14_500, skew=0.9),
         Spread("even", senders=100_000, skew=0.0),
+        Spread("million", senders=1_000_000, skew=0.0),
         Spread("vast", senders=5_000_000, skew=0.0),
     )
 }
