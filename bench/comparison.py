@@ -15,25 +15,30 @@ from bench.restoring import HEAD as RESTORE_HEAD
 from bench.restoring import restored
 from bench.restoring import rows as restore_rows
 from bench.results import Figure, table
+from bench.topics import delete_topics, topics_named
 from processor.kafka.topics import TopicNames
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How much is run. `warm_after`: so many records do not count for Kafka Streams, whose Java machine is cold at first."""
+    """How much is run. `warm_after`: so many records do not count for Kafka Streams, whose Java machine is cold at first.
+    `store_runs`: so many of `fast_runs` are with each of the stores, the rest with the better one.
+    """
 
     spreads: tuple[str, ...]
     slow_records: int
     slow_runs: int
     fast_records: int
     warm_after: int
+    store_runs: int
     fast_runs: int
+    two_threads_runs: int
     stores: tuple[str, ...]
     restores: int
 
 
-_WHOLE = Size(("skewed", "even"), 1_000_000, 3, 10_000_000, 2_000_000, 5, ("memory", "rocksdb"), 3)
-_QUICK = Size(("skewed",), 200_000, 1, 600_000, 300_000, 1, ("memory",), 1)
+_WHOLE = Size(("skewed", "even"), 1_000_000, 3, 10_000_000, 2_000_000, 2, 5, 3, ("memory", "rocksdb"), 3)
+_QUICK = Size(("skewed",), 200_000, 1, 1_500_000, 500_000, 1, 1, 0, ("memory",), 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +60,15 @@ class Runs:
             warm, end = cost.marks
             return (end.records - warm.records) / max(end.cpu_s - warm.cpu_s, 0.001)
         return self.records / max(cost.cpu_s - self.start_up_cpu_s, 0.001)
+
+    def wall_rates(self) -> list[float]:
+        """Records a second of wall time of each run: between its marks where it has two, else start-up and all."""
+        return [
+            (cost.marks[1].records - cost.marks[0].records) / (cost.marks[1].wall_s - cost.marks[0].wall_s)
+            if len(cost.marks) == 2
+            else self.records / cost.wall_s
+            for cost in self.costs
+        ]
 
     def cold_rates(self) -> list[float]:
         """Records per CPU-second from the start of the process to its first mark."""
@@ -89,13 +103,18 @@ class _Comparison:
         self._restore(topics, shown, (PLAIN, QUIX))
 
     def fast(self, spread: str) -> None:
-        """Kafka Streams with each store once, and with the better one as often again as it takes."""
+        """Kafka Streams with each store, then with the better one as often again as it takes, then that in two threads."""
         size = self._size
         topics, shown = self._filled(spread, "fast", size.fast_records)
         peers = [streams(store, warm_after=size.warm_after) for store in size.stores]
-        self._race(topics, shown, size.fast_records, peers, 1)
-        best = max(peers, key=lambda peer: self._runs(shown, peer.name, size.fast_records).rates()[0])
-        self._race(topics, shown, size.fast_records, [best], size.fast_runs - 1)
+        self._race(topics, shown, size.fast_records, peers, size.store_runs)
+        store = max(size.stores, key=lambda each: self._best(shown, streams(each)))
+        better = streams(store, warm_after=size.warm_after)
+        self._race(topics, shown, size.fast_records, [better], size.fast_runs - size.store_runs)
+        if spread == size.spreads[0]:
+            two = streams(store, threads=2, warm_after=size.warm_after)
+            for _ in range(size.two_threads_runs):
+                self._check(two, topics, shown, size.fast_records)
         self._restore(topics, shown, peers)
 
     def _filled(self, spread: str, kind: str, records: int) -> tuple[TopicNames, str]:
@@ -114,8 +133,16 @@ class _Comparison:
             found = detected(bootstrap, topics)
             require_same(f"{shown}: detect", found, self._blocks.setdefault(shown, found))
             for peer in peers:
-                self._runs(shown, peer.name, records).costs.append(self._run(peer.contender, topics, shown))
-                require_same(f"{shown}: {peer.name}", told(bootstrap, peer.job(bootstrap, topics).blocks), found)
+                self._check(peer, topics, shown, records)
+
+    def _check(self, peer: Peer, topics: TopicNames, shown: str, records: int) -> None:
+        """One run of it, which has to block as the detector did."""
+        bootstrap = self._ground.broker.bootstrap
+        self._runs(shown, peer.name, records).costs.append(self._run(peer.contender, topics, shown))
+        require_same(f"{shown}: {peer.name}", told(bootstrap, peer.job(bootstrap, topics).blocks), self._blocks[shown])
+
+    def _best(self, shown: str, peer: Peer) -> float:
+        return max(self._results[shown, peer.name].rates())
 
     def _runs(self, shown: str, contender: str, records: int) -> Runs:
         start_up_s = self._start_up_s.get(contender, 0.0)
@@ -126,6 +153,7 @@ class _Comparison:
         self._restored[shown] = restored(self._ground, topics, peers, self._size.restores)
         for peer in peers:
             peer.clear(self._ground.broker.bootstrap, topics)
+        delete_topics(self._ground.broker.bootstrap, topics_named(self._ground.broker.bootstrap, topics.prefix))
 
     def _start_ups(self, peers: Sequence[Peer]) -> dict[str, float]:
         """CPU-seconds of a run on an empty topic, by contender."""
@@ -149,7 +177,8 @@ class _Comparison:
         restored_rows = [row for shown, taken in self._restored.items() for row in restore_rows(shown, taken)]
         text = heading(
             "Contenders",
-            "Records per CPU-second: of Kafka Streams between its warm mark and the end, of the others without the start-up.",
+            "Records per CPU-second: of Kafka Streams from when it is warm to the end, of the others without the start-up. Records "
+            "a second of wall time: of Kafka Streams in the same part, of the others start-up and all.",
             _rates(list(self._results.values())),
             f"All runs decided the same blocks: {blocks}. The detector beside the others, in pairs of neighbouring runs:",
             _ratios(list(self._results.values())),
@@ -175,7 +204,7 @@ def _rates(results: Sequence[Runs]) -> str:
             Figure.of(each.rates()).shown(_thousands),
             Figure.of(each.cold_rates()).shown(_thousands) if each.cold_rates() else "",
             Figure.of(each.records / cost.cpu_s for cost in each.costs).shown(_thousands),
-            Figure.of(each.records / cost.wall_s for cost in each.costs).shown(_thousands),
+            Figure.of(each.wall_rates()).shown(_thousands),
             Figure.of(cost.peak_bytes / 1e6 for cost in each.costs).shown(lambda value: f"{value:.0f}"),
             Figure.of(cost.broker_cpu_s for cost in each.costs).shown(lambda value: f"{value:.1f}"),
         )

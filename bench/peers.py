@@ -20,7 +20,7 @@ _STATES = ROOT / ".cache" / "bench"
 _QUIX_PYTHON = _FOLDER / "quix" / ".venv" / "bin" / "python"
 _STREAMS = _FOLDER / "streams"
 _MADE = (_FOLDER / "quix" / ".venv" / "installed", _STREAMS / "classes" / "Contender.class")
-_JAVA = ("-Xms2g", "-Xmx2g", "-Xmn1200m", "-XX:+UseParallelGC", "-Dorg.slf4j.simpleLogger.defaultLogLevel=error")
+_JAVA = ("-Xms3g", "-Xmx3g", "-Xmn2g", "-XX:+UseParallelGC", "-Dorg.slf4j.simpleLogger.defaultLogLevel=error")
 
 
 @dataclass(frozen=True, slots=True)
