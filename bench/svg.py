@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from html import escape
 
 WIDTH, HEIGHT = 720, 360
-_LEFT, _RIGHT, _TOP, _BOTTOM = 80, 24, 48, 52
+_LEFT, _RIGHT, _TOP, _BOTTOM = 80, 40, 48, 52
 _BAR, _GAP = 22, 12
 _COLOURS = ("#1f6f8b", "#c8553d", "#588b3c", "#7a5195", "#8a6d3b")
 _STYLE = "font-family:sans-serif;font-size:12px"
@@ -53,10 +53,9 @@ def lines(title: str, across: Axis, up: Axis, drawn: Sequence[Line]) -> str:
         parts.append(f'<polyline points="{way}" fill="none" stroke="{colour}" stroke-width="2"/>')
         if len(places) <= 20:
             parts += [f'<circle cx="{left:.1f}" cy="{top:.1f}" r="4" fill="{colour}"/>' for left, top in places]
-        right = WIDTH - _RIGHT - 8
-        parts.append(
-            _text(right, _TOP + 16 + 18 * number, line.name, f"text-anchor:end;fill:{colour};font-weight:bold")
-        )
+        below = HEIGHT - _BOTTOM - 10 - 18 * (len(drawn) - 1 - number)
+        style = f"text-anchor:end;fill:{colour};font-weight:bold"
+        parts.append(_text(WIDTH - _RIGHT - 8, below, line.name, style))
     return _picture(HEIGHT, parts)
 
 
