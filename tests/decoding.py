@@ -115,19 +115,23 @@ def _record(body: bytes) -> dict[str, Any]:
 
 
 def _refuse_long_strings(type_: Any, rest: bytes) -> None:
-    stream = BytesIO(rest)
-    if isinstance(type_, list) and type_[1] == "string":
-        if rest[:1] != b"\x02":
-            return
-        stream.read(1)
-    elif type_ != "string":
-        return
+    at = 0
     try:
-        _CHECK_LONG(rest, stream.tell())
+        if isinstance(type_, list) and type_[1] == "string":
+            at = _CHECK_LONG(rest, 0)
+            if _long(rest) != 1:  # in whichever spelling
+                return
+        elif type_ != "string":
+            return
+        _CHECK_LONG(rest, at)
     except UndecodableRecord:
         return
-    if fastavro.schemaless_reader(stream, "long", None) > STRING_MAX:  # type: ignore[operator]
+    if _long(rest[at:]) > STRING_MAX:
         raise UndecodableRecord(Undecodable.BAD_LENGTH)
+
+
+def _long(rest: bytes) -> int:
+    return cast("int", fastavro.schemaless_reader(BytesIO(rest), "long", None))
 
 
 def _refuse_values(name: str, value: Any) -> None:

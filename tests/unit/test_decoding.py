@@ -111,6 +111,7 @@ def _string(content: bytes) -> bytes:
         (_with(sender=zigzag(-(2**63))), Undecodable.BAD_LENGTH),
         (_with(sender=zigzag(2**63 - 1)), Undecodable.BAD_LENGTH),
         (_with(message_id=b"\x02" + _string(b"x" * (STRING_MAX + 1))), Undecodable.BAD_LENGTH),
+        (_with(message_id=zigzag(1, padding=1) + zigzag(STRING_MAX + 1)), Undecodable.BAD_LENGTH),
         (_with(sender=zigzag(5, padding=10) + b"ann@a"), Undecodable.VARINT_OUT_OF_RANGE),
         (_with(occurred_at=zigzag(2**63)), Undecodable.VARINT_OUT_OF_RANGE),
         (_with(occurred_at=b"\xff" * 9 + b"\x02"), Undecodable.VARINT_OUT_OF_RANGE),
