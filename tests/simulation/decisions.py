@@ -173,7 +173,7 @@ class Decisions:
             yield from until(entry.offset)
             if entry.offset < at:
                 continue
-            count += 1
+            at, count = entry.offset + 1, count + 1
             if (topic, number, entry.offset) in self.bad:
                 rejected.append(entry.offset)
                 refused.add((topic, number, entry.offset))
