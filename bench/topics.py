@@ -54,9 +54,13 @@ def topics_named(bootstrap: str, part: str) -> list[str]:
 
 
 def make_topic(bootstrap: str, name: str, *, is_compacted: bool = False) -> None:
-    """A topic of a contender's own; a changelog as Kafka Streams makes them, with segments small enough to be compacted."""
+    """A topic of a contender's own; a changelog as Kafka Streams makes them, with segments small enough to be compacted.
+
+    Kafka Streams stamps what it writes with event time, which may lie a year back: retention must not think it old.
+    """
     client = clients.admin(ClientSettings(bootstrap))
-    config = {"cleanup.policy": "compact", "segment.bytes": str(50 * 1024 * 1024)} if is_compacted else {}
+    compacted = {"cleanup.policy": "compact", "segment.bytes": str(50 * 1024 * 1024)}
+    config = compacted if is_compacted else {"retention.ms": "-1"}
     client.create_topics([NewTopic(name, PARTITIONS, config=config)], operation_timeout=_TIMEOUT_S)[name].result()
 
 
