@@ -8,7 +8,7 @@ from typing import Any
 from bench.blocks import Block, detected, require_same, told
 from bench.contenders import DETECT, Contender
 from bench.costs import Cost
-from bench.decisions import published
+from bench.decisions import published, require_processed
 from bench.ground import Ground, Report, heading, say
 from bench.peers import PLAIN, QUIX, Peer, require_made, streams
 from bench.restoring import HEAD as RESTORE_HEAD
@@ -16,6 +16,7 @@ from bench.restoring import restored
 from bench.restoring import rows as restore_rows
 from bench.results import Figure, table
 from bench.topics import delete_topics, topics_named
+from processor.kafka.clients import ClientSettings
 from processor.kafka.topics import TopicNames
 
 
@@ -26,19 +27,45 @@ class Size:
     """
 
     spreads: tuple[str, ...]
+    start_up_runs: int
     slow_records: int
     slow_runs: int
     fast_records: int
     warm_after: int
+    stores: tuple[str, ...]
     store_runs: int
     fast_runs: int
     two_threads_runs: int
-    stores: tuple[str, ...]
     restores: int
 
 
-_WHOLE = Size(("skewed", "even"), 1_000_000, 3, 10_000_000, 2_000_000, 2, 5, 3, ("memory", "rocksdb"), 3)
-_QUICK = Size(("skewed",), 200_000, 1, 1_500_000, 500_000, 1, 1, 0, ("memory",), 1)
+_WHOLE = Size(
+    spreads=("skewed", "even"),
+    start_up_runs=3,
+    slow_records=1_000_000,
+    slow_runs=3,
+    fast_records=10_000_000,
+    warm_after=2_000_000,
+    stores=("memory", "rocksdb"),
+    store_runs=2,
+    fast_runs=5,
+    two_threads_runs=3,
+    restores=3,
+)
+_QUICK = Size(
+    spreads=("skewed",),
+    start_up_runs=1,
+    slow_records=100_000,
+    slow_runs=1,
+    fast_records=1_500_000,
+    warm_after=500_000,
+    stores=("memory",),
+    store_runs=1,
+    fast_runs=1,
+    two_threads_runs=0,
+    restores=1,
+)
+"""Shows that all of it works; its figures are none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +166,9 @@ class _Comparison:
         """One run of it, which has to block as the detector did."""
         bootstrap = self._ground.broker.bootstrap
         self._runs(shown, peer.name, records).costs.append(self._run(peer.contender, topics, shown))
-        require_same(f"{shown}: {peer.name}", told(bootstrap, peer.job(bootstrap, topics).blocks), self._blocks[shown])
+        job = peer.job(bootstrap, topics)
+        require_processed(ClientSettings(bootstrap), job.verdicts, job.group)
+        require_same(f"{shown}: {peer.name}", told(bootstrap, job.blocks), self._blocks[shown])
 
     def _best(self, shown: str, peer: Peer) -> float:
         return max(self._results[shown, peer.name].rates())
@@ -159,8 +188,9 @@ class _Comparison:
         """CPU-seconds of a run on an empty topic, by contender."""
         topics = self._ground.topics("nothing-")
         contenders = (DETECT, *(peer.contender for peer in peers))
-        self._run(DETECT, topics, "warming up")
-        found = {each.name: median(self._run(each, topics, "nothing").cpu_s for _ in range(2)) for each in contenders}
+        runs = range(self._size.start_up_runs)
+        self._run(DETECT, topics, "nothing, warming up")
+        found = {each.name: median(self._run(each, topics, "nothing").cpu_s for _ in runs) for each in contenders}
         for peer in peers:
             peer.clear(self._ground.broker.bootstrap, topics)
         return found

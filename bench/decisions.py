@@ -31,7 +31,7 @@ def published(bootstrap: str, topics: TopicNames) -> Decisions:
     that were refused, and when not all verdicts were processed.
     """
     settings = ClientSettings(bootstrap)
-    _require_processed(settings, topics)
+    require_processed(settings, topics.verdicts, detector_group(topics))
     if sum(high_watermarks(settings, topics.dead_letters, [0]).values()):
         raise WrongDecisions(f"{topics.dead_letters} is not empty: good verdicts were refused")
     ids: set[bytes] = set()
@@ -46,16 +46,15 @@ def published(bootstrap: str, topics: TopicNames) -> Decisions:
     return Decisions(len(ids), dict(sorted(types.items())), hashlib.sha256(b"".join(sorted(ids))).hexdigest()[:16])
 
 
-def _require_processed(settings: ClientSettings, topics: TopicNames) -> None:
-    partitions = partitions_of(settings, topics.verdicts)
-    consumer = clients.consumer(settings, group=detector_group(topics))
+def require_processed(settings: ClientSettings, topic: str, group: str) -> None:
+    """Raises WrongDecisions unless the group has committed all that there is in the topic."""
+    partitions = partitions_of(settings, topic)
+    consumer = clients.consumer(settings, group=group)
     try:
-        answers = consumer.committed(
-            [TopicPartition(topics.verdicts, partition) for partition in partitions], timeout=30
-        )
+        answers = consumer.committed([TopicPartition(topic, partition) for partition in partitions], timeout=30)
     finally:
         consumer.close()
     committed = {each.partition: each.offset for each in answers}
-    ends = high_watermarks(settings, topics.verdicts, partitions)
+    ends = high_watermarks(settings, topic, partitions)
     if any(committed[partition] < end for partition, end in ends.items() if end):
-        raise WrongDecisions(f"committed up to {committed}, but the verdicts end at {ends}")
+        raise WrongDecisions(f"{group} has committed up to {committed}, but the verdicts end at {ends}")
