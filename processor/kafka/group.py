@@ -71,8 +71,8 @@ class GroupMember:
         """Ask the group for partitions; they come with the polls."""
         self.client.subscribe([self.topic], on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost)
 
-    def committed(self, partitions: Iterable[int]) -> list[Committed]:
-        """The group's committed offsets, stable ones.
+    def committed(self, partitions: Iterable[int], *, to_go_on: bool = True) -> list[Committed]:
+        """The group's committed offsets, stable ones. `to_go_on`: the caller goes on from these, whatever it stood at before.
 
         Raises BrokerUnreachable, also while a transaction that may still change the offsets is undecided: ask again then. Raises
         ReadingFailed when that has been in vain for long.
@@ -89,7 +89,8 @@ class GroupMember:
         if failed:
             raise self._unanswered(failed[0])
         self._unanswered_since_s = None
-        self._known_as.update(dict.fromkeys((each.partition for each in answers), name))
+        if to_go_on:
+            self._known_as.update(dict.fromkeys((each.partition for each in answers), name))
         return [Committed(each.partition, each.offset, each.metadata) for each in answers]
 
     def _unanswered(self, error: KafkaError) -> Exception:
@@ -109,7 +110,7 @@ class GroupMember:
         )
 
     def is_as_committed(self, partitions: Iterable[int]) -> bool:
-        """Whether nobody else can have committed anything of these partitions since `committed` was asked for them last.
+        """Whether nobody else can have committed anything of these partitions since `committed` was asked for them to go on from.
 
         A member whose session is over gets another name when it joins again. The client may then be given back what it had, and
         keeps it without a word (librdkafka 2.16: the group answers the joining, not the heartbeat, that it does not know the
@@ -129,16 +130,20 @@ class GroupMember:
             with suppress(KafkaException):
                 self.client.seek(each)
 
-    def restart(self, partition: int, offset: int) -> None:
-        """Read a partition on from `offset` of which the client has given up reading: what it should have read was not there.
+    def restart(self, starts: Mapping[int, int]) -> None:
+        """Read partitions on from `starts` that the client has given up reading: what it should have read was not there.
 
-        A client whose session is over has a loss to tell of with the next poll, and would take this for the answer to it.
+        A client that has a loss or a revocation to tell of takes this for the answer to it. Where its session is over it has lost
+        its name; but it may have either and its name still (a member of KIP-848 always has). So it is asked at once what it has to
+        tell, and from here on nothing is committed before the group was asked again what is. Raises as a poll.
         """
-        if not self.client.memberid():
+        self._known_as.clear()
+        if not starts or not self.client.memberid():
             return
-        places = _places(self.topic, {partition: offset})
+        places = _places(self.topic, starts)
         self.client.incremental_unassign(places)
         self.client.incremental_assign(places)
+        self.polled(lambda: self.client.poll(0))  # a record that comes instead is read again: the caller goes back
 
     def leave(self) -> None:
         """Leave the group, after `revoked` was called. A member with a slot only stops: its partitions wait for it."""

@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 
 import structlog
@@ -11,11 +12,7 @@ from processor.kafka.changelog import RestoreFailed
 from processor.kafka.clients import ClientSettings
 from processor.kafka.errors import BrokerUnreachable
 from processor.kafka.policies_now import PublishedPolicies
-from processor.kafka.reading import (
-    ReadingStopped,
-    RecordsGone,
-    first_offsets,
-)
+from processor.kafka.reading import Partition, ReadingStopped, RecordsGone, bounds
 from processor.kafka.registry import RegistryAway
 from processor.kafka.serde import Serde
 from processor.kafka.side_inputs import InputsMadeAnew, SideInputs
@@ -174,7 +171,7 @@ class DetectWorker:
         except RecordsGone as gone:
             if gone.topic != self._topics.verdicts:
                 raise
-            self._skip_gap(gone.partition)
+            self._skip_gaps(gone.partition)
 
     def _wait_s(self) -> float:
         if self._commit_due_s is None:
@@ -373,21 +370,31 @@ class DetectWorker:
             if self._should_stop():
                 raise ReadingStopped
 
-    def _skip_gap(self, partition: int) -> None:
-        """Retention was faster than this worker: go on with the first verdict that is left, and journal the gap."""
+    def _skip_gaps(self, partition: int) -> None:
+        """Retention was faster than this worker: the way back to what is committed finds the gaps, and what is left after them.
+
+        The client has given up `partition`, and perhaps others: what it said of them with the same batch was not taken up, it does
+        not say it again, and it cannot be set back there. It may also say it of a place that the worker has left meanwhile.
+        """
+        with suppress(TransactionFailed):  # what was read before it was gone counts
+            self._commit()
+        topic = self._topics.verdicts
+        found: dict[Partition, tuple[int, int]] = {}
+        self._patiently(lambda: found.update(bounds(self._settings, [(topic, each) for each in self._works])))
         work = self._works.get(partition)
-        if work is not None:
-            first = first_offsets(self._settings, self._topics.verdicts, [partition])[partition]
-            if first <= work.next_offset:
-                raise WrongTopics(
-                    f"{self._topics.verdicts}, partition {partition}, has no offset {work.next_offset}: the topic was made anew "
-                    "under the worker. Delete and create all topics of senderwatch together, and its groups"
-                )
-            self._teller.gap(partition, work.next_offset, first)
-            work.skip_to(first, from_offset=work.next_offset)
-            self._consumer.restart(partition, first)
-            self._commit_soon()
-        self._read_on()  # what came with the error was not taken up
+        if work is not None and work.next_offset > found[topic, partition][1]:
+            raise WrongTopics(
+                f"{topic}, partition {partition}, has no offset {work.next_offset}: the topic was made anew "
+                "under the worker. Delete and create all topics of senderwatch together, and its groups"
+            )
+        self._must_rewind = True
+        self._consumer.restart(
+            {
+                each: max(work.next_offset, found[topic, each][0])
+                for each, work in self._works.items()
+                if each == partition or work.next_offset < found[topic, each][0]
+            }
+        )
 
     def _commit_soon(self) -> None:
         if self._commit_due_s is None and any(work.has_progress for work in self._works.values()):
@@ -404,7 +411,7 @@ class DetectWorker:
             self._commit_due_s = self._clock.monotonic()
             return False
         try:
-            return self._finish.is_done(self._consumer.committed(range(self._partitions)))
+            return self._finish.is_done(self._consumer.committed(range(self._partitions), to_go_on=False))
         except BrokerUnreachable:
             return False  # asked again in a moment
 

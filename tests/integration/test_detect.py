@@ -9,7 +9,7 @@ import struct
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 from urllib.request import urlopen
 
 import pytest
@@ -21,6 +21,7 @@ from processor.kafka import clients
 from processor.kafka.clients import ClientSettings, admin
 from processor.kafka.journal import COMMIT, SNAPSHOT
 from processor.kafka.reading import first_offsets
+from processor.kafka.serde import Serde
 from processor.kafka.topic_creation import TopicState, create
 from processor.kafka.topics import TopicNames, TopicShape
 from processor.policies.policy import PolicySet
@@ -231,6 +232,49 @@ def test_what_retention_takes_from_under_a_worker_is_journaled_as_a_gap(
     inputs = [each for commit in journal(kafka, topics, COMMIT) for each in commit["inputs"]]
     assert [(each["from_offset"], each["before_offset"]) for each in inputs if each["kind"] == "GAP"] == [(5, 8)]
     assert sum(commit["records"] for commit in journal(kafka, topics, COMMIT)) == 8
+
+
+def test_what_retention_takes_from_two_partitions_at_once_is_journaled_for_both(
+    kafka: Broker, topic_prefix: str, detect: Detect
+) -> None:
+    """The client tells of both in one batch, and of each once; a partition that it has given up cannot be set back."""
+    topics = make_topics(kafka.bootstrap, topic_prefix, partitions=2)
+    worker = detect("-X", "session.timeout.ms=45000")
+    for partition in (0, 1):
+        put(kafka, topics, *spam(0, 5), partition=partition)
+
+    def taken() -> dict[int, int]:
+        return {each["partition"]: each["next_offset"] for each in _commits(kafka, topics)}
+
+    wait_until(lambda: taken() == {0: 5, 1: 5}, "the first commits", 30)
+    os.kill(worker.pid, signal.SIGSTOP)
+    try:
+        for partition in (0, 1):
+            put(kafka, topics, *spam(5, 4), partition=partition)
+        client = admin(ClientSettings(kafka.bootstrap))
+        gone = [TopicPartition(topics.verdicts, partition, 8) for partition in (0, 1)]
+        for answer in client.delete_records(gone).values():
+            answer.result(30)
+    finally:
+        os.kill(worker.pid, signal.SIGCONT)
+    for partition in (0, 1):
+        put(kafka, topics, *spam(9, 2), partition=partition)
+    wait_until(lambda: taken() == {0: 11, 1: 11}, "the verdicts that are left of both", 30)
+    gaps = [
+        (commit["partition"], each["from_offset"], each["before_offset"])
+        for commit in _commits(kafka, topics)
+        for each in commit["inputs"]
+        if each["kind"] == "GAP"
+    ]
+    assert sorted(gaps) == [(0, 5, 8), (1, 5, 8)]
+
+
+def _commits(kafka: Broker, topics: TopicNames) -> list[dict[str, Any]]:
+    """The journal's commits, each with its partition."""
+    decoded = [
+        (each.partition(), Serde(None).decode(each.value())) for each in read_all(kafka.bootstrap, topics.journal)
+    ]
+    return [{**record, "partition": partition} for partition, (name, record) in decoded if name == COMMIT]
 
 
 def test_sigterm_finishes_the_transaction_and_the_next_worker_has_nothing_to_repeat(

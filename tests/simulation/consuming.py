@@ -250,9 +250,10 @@ class SimulatedConsumer:
             self._served(wanted.kind, wanted.partitions)
 
     def seek(self, partition: TopicPartition) -> None:
-        """Only where it is read already: it is no answer to the group, as assigning and unassigning are."""
+        """Only where it is read already, and not given up: it is no answer to the group, as assigning and unassigning are."""
         self.process.step("seek")
-        if (partition.topic, partition.partition) not in self._followed:
+        followed = self._followed.get((partition.topic, partition.partition))
+        if followed is None or followed.is_paused:
             raise KafkaException(KafkaError(KafkaError._STATE))
         self._follow([partition])
 

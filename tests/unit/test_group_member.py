@@ -73,6 +73,48 @@ def test_what_a_member_has_may_be_anothers_once_it_has_joined_again() -> None:
     client.close()
 
 
+def test_who_only_wants_to_know_how_far_the_group_is_has_not_gone_back_to_it() -> None:
+    """With `--once` a worker asks whether all is done. It still stands where it stood, perhaps beside another's commits."""
+    member = GroupMember(ClientSettings("127.0.0.1:9"), "topic", group="members", slot="a", owner=Stopping())
+    client, renamed = member.client, Renamed()
+    member.client = renamed  # type: ignore[assignment]
+    member.committed([0])
+    renamed.name = "second"
+    member.committed([0, 1], to_go_on=False)
+    assert not member.is_as_committed([0])
+    client.close()
+
+
+class Answered(Renamed):
+    """A client that has a loss to tell of and still its name, as a member of KIP-848 has, and takes what is assigned for the answer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[str] = []
+
+    def incremental_unassign(self, places: list[TopicPartition]) -> None:
+        self.calls.append("unassign")
+
+    def incremental_assign(self, places: list[TopicPartition]) -> None:
+        self.calls.append("assign")
+
+    def poll(self, timeout: float) -> None:
+        self.calls.append("poll")
+
+
+def test_after_partitions_were_assigned_anew_nothing_is_committed_before_the_group_was_asked() -> None:
+    member = GroupMember(ClientSettings("127.0.0.1:9"), "topic", group="members", slot=None, owner=Stopping())
+    client, answered = member.client, Answered()
+    member.client = answered  # type: ignore[assignment]
+    member.committed([0, 1])
+    member.restart({1: 5})
+    assert answered.calls == ["unassign", "assign", "poll"], "what it has to tell is heard before anything else is done"
+    assert not member.is_as_committed([0])
+    member.committed([0, 1])
+    assert member.is_as_committed([0, 1])
+    client.close()
+
+
 class Deaf:
     """A client that gets no answer to anything, and one beside it that does."""
 

@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -11,7 +12,7 @@ from tests.simulation.campaign import quietly
 from tests.simulation.each_step import deaths
 from tests.simulation.mutants import MUTANTS, OF_MAILS, broken
 from tests.simulation.plan import Plan
-from tests.simulation.world import simulate
+from tests.simulation.world import World, simulate
 
 SEEDS = "1-40"
 
@@ -70,3 +71,32 @@ def test_what_was_found_once_is_mended(seed: int) -> None:
     """A retention gap at a worker whose session was over: its restart of the reading was taken for the answer to the loss."""
     quietly()
     assert simulate(Plan.of(seed)).violation is None
+
+
+class Forgetful(World):
+    """Retention takes what is there of all partitions at once, but for the last record at most."""
+
+    def _retention(self) -> None:
+        for log in self.broker.topics[self.topics.verdicts]:
+            log.first = max(log.first, log.stable - self.schedule.chance.randint(0, 1))
+
+
+def test_a_loss_that_the_client_tells_of_late_is_no_topic_that_was_made_anew() -> None:
+    """The worker had gone back to what is committed and past the gap, and then heard of it."""
+    quietly()
+    plan = replace(
+        Plan.of(38),
+        partitions=3,
+        detectors=1,
+        notifiers=0,
+        retention_every_s=0.7,
+        freeze_every_s=2.0,
+        stop_every_s=0.0,
+        stray_error=0.0,
+        outage_every_s=0.0,
+        kill_every_s=0.0,
+        trouble_s=20.0,
+        pace=60.0,
+        commit_interval_ms=100,
+    )
+    assert simulate(plan, Forgetful).violation is None
