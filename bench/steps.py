@@ -17,7 +17,7 @@ from typing import Any
 from processor import avro
 from processor.detection import engine
 from processor.detection.engine import Engine
-from processor.kafka import changelog, verdict_consumer
+from processor.kafka import batched_runs, changelog
 from processor.kafka.journal import JournalPage
 from processor.kafka.transactions import Transactions
 from processor.kafka.verdict_consumer import VerdictConsumer
@@ -33,11 +33,13 @@ from processor.workers.partition import PartitionWork
 OUTSIDE = "start and end"
 CLIENT = "client's own threads"
 STEPS: tuple[tuple[Any, str, str], ...] = (
-    (DetectWorker, "_turn", "loop, and letting messages go"),
+    (DetectWorker, "_turn", "loop"),
     (DetectWorker, "assigned", OUTSIDE),
     (VerdictConsumer, "poll", "consume"),
-    (verdict_consumer, "runs_of", "columns out of messages"),
-    (Decoder, "batch", "join"),
+    (batched_runs, "look", "messages: offsets, times"),
+    (batched_runs, "gather", "messages: values"),
+    (batched_runs, "let_go", "letting messages go"),
+    (Decoder, "batch", "columns"),
     (batches, "decode", "decode"),
     (Engine, "take", "decisions"),
     (engine, "decide", "decide: intern, count, compare"),

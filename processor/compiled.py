@@ -13,7 +13,7 @@ import numba
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
-_SOURCES = ("audit/stopped_mail.py", "detection/*.py", "policies/*.py", "verdicts/*.py")
+_SOURCES = ("audit/stopped_mail.py", "detection/*.py", "kafka/gathering.py", "policies/*.py", "verdicts/*.py")
 """Where the kernels are, and all that they take constants from."""
 
 

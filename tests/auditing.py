@@ -14,15 +14,16 @@ from processor.detection.engine import Engine
 from processor.kafka.changelog import Restored
 from processor.kafka.columns import senders_values
 from processor.kafka.journal import COMMIT, SNAPSHOT
+from processor.kafka.runs import Run
 from processor.kafka.serde import Serde
 from processor.kafka.side_inputs import CommandRecord
 from processor.kafka.topics import TopicNames
-from processor.kafka.verdict_consumer import Run
 from processor.policies.policy import PolicySet
 from processor.restrictions.events import Published
 from processor.restrictions.life import Role
 from processor.verdicts.batches import Decoder
 from processor.verdicts.event import MessageVerdict
+from processor.verdicts.payloads import Payloads
 from processor.workers.partition import PartitionWork
 from tests.engines import LATE_CLOCK_MS, PARTITION, SEED, NoOtherWriters, new_engine, payload_of
 from tests.histories import Clock, Given, Step, cut, stretches
@@ -83,7 +84,9 @@ def _live(work: PartitionWork, piece: Sequence[Step], decoder: Decoder, written:
             Message(NAMES.verdicts, PARTITION, int(offset), None, value)
             for offset, value in zip(offsets, values, strict=True)
         ]
-        work.take(Run(PARTITION, messages, list(values), offsets, np.full(len(values), LATE_CLOCK_MS)), decoder, NAMES)
+        work.take(
+            Run(PARTITION, messages, Payloads.of(values), offsets, np.full(len(values), LATE_CLOCK_MS)), decoder, NAMES
+        )
         written.values += values
         written.timestamps_ms += [LATE_CLOCK_MS] * len(values)
 

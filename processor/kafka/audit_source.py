@@ -17,6 +17,7 @@ from processor.audit.replay import GivenCommand
 from processor.avro import UndecodableRecord
 from processor.detection.changes import SenderValues, check
 from processor.detection.soundness import check_whole
+from processor.kafka.batched_runs import run_source
 from processor.kafka.changelog import CommitMark
 from processor.kafka.clients import ClientSettings, consumer
 from processor.kafka.columns import senders_values
@@ -34,10 +35,10 @@ from processor.kafka.reading import (
     read_to_end,
 )
 from processor.kafka.rights import lacks
+from processor.kafka.runs import End, Run
 from processor.kafka.serde import Serde
 from processor.kafka.side_inputs import command_topics
 from processor.kafka.topics import TopicNames
-from processor.kafka.verdict_consumer import End, Run, runs_of
 from processor.restrictions.commands import RECORD, Command
 from processor.restrictions.life import Role
 
@@ -263,15 +264,14 @@ class AuditSource:
         if start >= end:
             return
         client = consumer(self._settings, group=None, partition_eof=True)
+        source = run_source(client, topic, lambda call: call(), in_batches=self._settings.in_batches)
         try:
+            source.expect([partition])
             client.assign([TopicPartition(topic, partition, start)])
             while True:
                 if self._should_stop():
                     raise ReadingStopped
-                messages = client.consume(_BATCH, _WAIT_S)
-                if not messages:
-                    continue
-                for each in runs_of(messages):
+                for each in source.take(_BATCH, _WAIT_S):
                     if isinstance(each, End):
                         if each.offset >= end:
                             return
@@ -279,9 +279,10 @@ class AuditSource:
                     until = int((each.offsets < end).sum())
                     if until:
                         yield each.up_to_row(until)
-                    if until < len(each.values) or int(each.offsets[-1]) + 1 >= end:
+                    if until < len(each.offsets) or int(each.offsets[-1]) + 1 >= end:
                         return
         finally:
+            source.close()
             client.close()
 
     def _messages(self, topic: str, partition: int) -> Iterator[Any]:

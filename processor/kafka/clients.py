@@ -86,7 +86,8 @@ class Makers:
 class ClientSettings:
     """Where Kafka is, and what the operator wants of all clients, consumers, producers. Its repr has no secrets.
 
-    `clock` is the one that whoever waits for Kafka goes by.
+    `in_batches`: verdicts come past the client's Python objects, where that can be. `clock` is the one that whoever waits for
+    Kafka goes by.
     """
 
     bootstrap_servers: str
@@ -94,6 +95,7 @@ class ClientSettings:
     consumer_properties: Mapping[str, str] = field(default_factory=dict, repr=False)
     producer_properties: Mapping[str, str] = field(default_factory=dict, repr=False)
     group_protocol: Literal["classic", "consumer"] = "classic"
+    in_batches: bool = True
     makers: Makers = field(default=Makers(), repr=False)
     clock: Clock = field(default=MACHINE, repr=False)
 

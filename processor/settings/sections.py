@@ -39,6 +39,8 @@ class KafkaSettings(_Section):
     property_files: Annotated[Properties, AfterValidator(contents_of)] = Field(default_factory=dict, repr=False)
     """Given as property name to the file that holds its value, for secrets; kept as property name to value."""
     group_protocol: Literal["classic", "consumer"] = "classic"
+    read_in_batches: bool = True
+    """Verdicts come from the client library a batch at a time where that can be; False: one Python object a record, at twice the cost."""
 
 
 class _Login(_Section):

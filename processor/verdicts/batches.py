@@ -11,6 +11,7 @@ from processor.types import Bytes, Int64s
 from processor.verdicts import columns as status
 from processor.verdicts.columns import Columns, new_columns
 from processor.verdicts.decoding import decode
+from processor.verdicts.payloads import Payloads
 
 RECORD = "MessageVerdict"
 
@@ -52,17 +53,15 @@ class Writers(Protocol):
 class Batch:
     """Consecutive records of one partition, decoded. `columns` belong to the decoder and hold until its next batch."""
 
-    values: Sequence[bytes | None]
+    values: Payloads
     offsets: Int64s
     timestamps_ms: Int64s
-    given_bytes: bytes  # the values as they came, joined
-    given_starts: Int64s  # (rows + 1,)
     buffer: Bytes  # the values as they were decoded: the same, but for rows of another schema, written anew in ours
     starts: Int64s  # (rows + 1,) row i is buffer[starts[i]:starts[i + 1]]
     columns: Columns
 
     def __len__(self) -> int:
-        return len(self.values)
+        return len(self.offsets)
 
     def record(self, row: int) -> dict[str, Any]:
         """The whole record of a row whose status is OK."""
@@ -90,30 +89,31 @@ class Decoder:
 
     def batch(self, values: Sequence[bytes | None], offsets: Int64s, timestamps_ms: Int64s) -> Batch:
         """Decode consecutive records of a partition; `values`, `offsets` and `timestamps_ms` have one entry a record."""
-        rows = len(values)
+        rows = len(offsets)
         if len(self._columns.status) < rows:
             self._columns = new_columns(max(rows, 2 * len(self._columns.status)))
-        batch = self._decoded(values, offsets, timestamps_ms)
+        payloads = values if isinstance(values, Payloads) else Payloads.of(values)
+        self._decode(payloads, timestamps_ms)
+        batch = Batch(payloads, offsets, timestamps_ms, payloads.buffer, payloads.starts, self._columns)
         others = np.flatnonzero(self._columns.status[:rows] == status.OTHER_SCHEMA)
         if len(others):
             batch = self._with_others(batch, others)
         return batch
 
-    def _decoded(self, values: Sequence[bytes | None], offsets: Int64s, timestamps_ms: Int64s) -> Batch:
-        statuses = self._columns.status[: len(values)]
+    def _decode(self, payloads: Payloads, timestamps_ms: Int64s) -> None:
+        statuses = self._columns.status[: len(payloads)]
         statuses[:] = status.OK
-        present = cast("Sequence[bytes]", values)
-        try:
-            joined = b"".join(present)
-        except TypeError:  # a null value is rare: not looked for before
-            statuses[[row for row, value in enumerate(values) if value is None]] = status.NULL_VALUE
-            present = [value or b"" for value in values]
-            joined = b"".join(present)
-        starts = np.zeros(len(values) + 1, np.int64)
-        np.cumsum(np.fromiter(map(len, present), np.int64, len(present)), out=starts[1:])
-        buffer = np.frombuffer(joined, np.uint8)
-        decode(buffer, starts, timestamps_ms, self._known_ids, self._fingerprint, self._seed, self._columns)
-        return Batch(values, offsets, timestamps_ms, joined, starts, buffer, starts, self._columns)
+        if payloads.nulls is not None:
+            statuses[payloads.nulls] = status.NULL_VALUE
+        decode(
+            payloads.buffer,
+            payloads.starts,
+            timestamps_ms,
+            self._known_ids,
+            self._fingerprint,
+            self._seed,
+            self._columns,
+        )
 
     def _with_others(self, batch: Batch, others: Int64s) -> Batch:
         """The batch with the rows of other schemas written anew in ours, so that one decoder judges them all."""
@@ -129,7 +129,8 @@ class Decoder:
                     self._known_ids = np.append(self._known_ids, current)
             except avro.UndecodableRecord as error:
                 refused[row] = _STATUS_OF[error.reason]
-        again = self._decoded(values, batch.offsets, batch.timestamps_ms)
+        again = Payloads.of(values)
+        self._decode(again, batch.timestamps_ms)
         for row, code in refused.items():
             self._columns.status[row] = code
         return replace(batch, buffer=again.buffer, starts=again.starts)

@@ -15,8 +15,8 @@ class RangeDigest:
 
     def add(self, batch: Batch) -> None:
         """The next records."""
-        lengths = np.diff(batch.given_starts)
-        self._values.update(batch.given_bytes)
+        lengths = np.diff(batch.values.starts)
+        self._values.update(batch.values.joined)
         self._places.update(np.column_stack([batch.offsets, batch.timestamps_ms, lengths]).astype("<i8").tobytes())
 
     def values(self) -> bytes:

@@ -14,12 +14,13 @@ from processor.kafka.errors import BrokerUnreachable
 from processor.kafka.policies_now import PublishedPolicies
 from processor.kafka.reading import Partition, ReadingStopped, RecordsGone, bounds
 from processor.kafka.registry import RegistryAway
+from processor.kafka.runs import End, Run
 from processor.kafka.serde import Serde
 from processor.kafka.side_inputs import InputsMadeAnew, SideInputs
 from processor.kafka.topics import TopicNames
 from processor.kafka.transactions import OutRecord, TransactionFailed, Transactions
 from processor.kafka.trimming import Trimmer
-from processor.kafka.verdict_consumer import End, Run, VerdictConsumer
+from processor.kafka.verdict_consumer import VerdictConsumer
 from processor.kafka.writers import RegisteredWriters
 from processor.policies.policy import PolicySet
 from processor.restrictions.events import Published

@@ -15,11 +15,11 @@ from processor.kafka import changelog, journal
 from processor.kafka.changelog import CommitMark, Head, Restored, RestoreFailed
 from processor.kafka.journal import JournalPage
 from processor.kafka.publishing import dead_letters, event_records
+from processor.kafka.runs import Run
 from processor.kafka.serde import Serde
 from processor.kafka.side_inputs import RejectedRecord, Taken, command_offsets
 from processor.kafka.topics import TopicNames
 from processor.kafka.transactions import Offset, OutRecord
-from processor.kafka.verdict_consumer import Run
 from processor.policies.policy import BUILT_IN_VERSION, PolicySet
 from processor.restrictions.events import Position, Published
 from processor.restrictions.life import Role

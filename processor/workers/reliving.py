@@ -14,9 +14,9 @@ from processor.detection.engine import Engine
 from processor.detection.inputs import PolicyInput
 from processor.kafka.audit_source import AuditSource
 from processor.kafka.policy_log import PolicyUnusable, UnknownVersion, version_at
+from processor.kafka.runs import Run
 from processor.kafka.serde import Serde
 from processor.kafka.side_inputs import command_topics
-from processor.kafka.verdict_consumer import Run
 from processor.kafka.writers import RegisteredWriters
 from processor.policies.policy import BUILT_IN_VERSION, PolicySet
 from processor.settings import Settings

@@ -24,6 +24,7 @@ def client_settings(settings: Settings) -> ClientSettings:
         consumer_properties=kafka.consumer_properties,
         producer_properties=kafka.producer_properties,
         group_protocol=kafka.group_protocol,
+        in_batches=kafka.read_in_batches,
     )
 
 

@@ -14,9 +14,10 @@ from processor.kafka.clients import ClientSettings, admin, producer
 from processor.kafka.journal import COMMIT
 from processor.kafka.policy_log import publish
 from processor.kafka.reading import high_watermarks
+from processor.kafka.runs import End, Run
 from processor.kafka.serde import Serde
 from processor.kafka.topics import TopicNames
-from processor.kafka.verdict_consumer import End, Run, VerdictConsumer
+from processor.kafka.verdict_consumer import VerdictConsumer
 from processor.policies.limits import LIMITS
 from processor.policies.policy import Action, Conditions, Policy, PolicySet
 from processor.restrictions.commands import RECORD, Command, CommandKind

@@ -4,7 +4,7 @@ from confluent_kafka import KafkaError, Message
 from hypothesis import given
 from hypothesis import strategies as st
 
-from processor.kafka.verdict_consumer import End, Run, runs_of
+from processor.kafka.runs import End, Run, runs_of
 
 
 def _message(partition: int, offset: int, value: bytes | None, timestamp_ms: int) -> Message:
@@ -29,7 +29,7 @@ def _polled(draw: st.DrawFn) -> list[Message]:
 
 
 @given(_polled())
-def testruns_of_hold_every_record_in_order_with_its_own_offset_and_time(messages: list[Message]) -> None:
+def test_runs_hold_every_record_in_order_with_its_own_offset_and_time(messages: list[Message]) -> None:
     found = []
     for run in runs_of(messages):
         assert isinstance(run, Run)
@@ -50,8 +50,8 @@ def test_the_end_of_a_partition_keeps_its_place_among_the_records(
     at = min(at, len(messages))
     end_of_partition = KafkaError(KafkaError._PARTITION_EOF)
     end = Message(topic="t", partition=partition, offset=5, error=end_of_partition, timestamp=(0, -1))
-    givenruns_of = list(runs_of([*messages[:at], end, *messages[at:]]))
-    place = givenruns_of.index(End(partition, 5))
-    records_before = sum(len(each.values) for each in givenruns_of[:place] if isinstance(each, Run))
+    found = list(runs_of([*messages[:at], end, *messages[at:]]))
+    place = found.index(End(partition, 5))
+    records_before = sum(len(each.values) for each in found[:place] if isinstance(each, Run))
     assert records_before == at
-    assert sum(len(each.values) for each in givenruns_of if isinstance(each, Run)) == len(messages)
+    assert sum(len(each.values) for each in found if isinstance(each, Run)) == len(messages)
