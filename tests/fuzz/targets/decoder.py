@@ -80,7 +80,7 @@ def _judged_rows(batch: Batch, rows: Sequence[bytes]) -> Counter[str]:
     outcomes: Counter[str] = Counter()
     for payload, status, occurred_at_ms, verdict, internal, external, at, length in fields:
         expected = quickly_judged(payload)
-        seen = Counted(occurred_at_ms, verdict, internal, external, batch.given_bytes[at : at + length])
+        seen = Counted(occurred_at_ms, verdict, internal, external, batch.values.joined[at : at + length].tobytes())
         found = seen if status == OK else REASONS[status]
         if found != expected:
             raise Found(payload, f"{found}, and fastavro says {expected}")
