@@ -107,10 +107,12 @@ def notify(
     )
     # With the worker come the clients of mail and the templates, for which no other command has to wait.
     from processor.workers.carriers import CannotNotify
+    from processor.workers.garbage import look_rarely
     from processor.workers.mail_writing import FAULTS
     from processor.workers.notifying import FAILURES, notify_until
     from processor.workers.policy_file import PolicyFileUnusable
 
+    look_rarely()  # to read a ledger of a hundred thousand mails took 1.6 times as long
     with stop_on_signals() as stop:
         try:
             deferred = notify_until(settings, stop, once=once)

@@ -1,19 +1,17 @@
 """A process made ready to decide on many records: kernels compiled or found in the cache, and garbage looked for rarely."""
 
-import gc
 import threading
 import time
 from collections.abc import Callable
 
 import structlog
 
+from processor.workers.garbage import look_rarely
 from processor.workers.warming import warm
 
 _log = structlog.get_logger(__name__)
 
 _WORTH_SAYING_S = 1.0
-_COLLECT_AFTER = 100_000
-"""Objects made and not yet freed, before garbage is looked for: several batches of messages, which leave none."""
 
 
 def make_ready(say: Callable[[str], object] = _log.info) -> None:
@@ -32,7 +30,4 @@ def make_ready(say: Callable[[str], object] = _log.info) -> None:
     took_s = time.monotonic() - began_s
     if took_s > _WORTH_SAYING_S:
         _log.info("kernels made ready; the next start finds them in the cache", seconds=round(took_s, 1))
-    # What there is now stays. Python would walk through all of it again every few batches, for as long as it decodes them all.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(_COLLECT_AFTER)
+    look_rarely()
