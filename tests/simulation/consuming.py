@@ -142,7 +142,7 @@ class SimulatedConsumer:
             delay_s = self.process.frozen_until_s - self.process.schedule.now_s
             self.process.schedule.later(delay_s, lambda: self.synced(member, generation, partitions))
             return
-        if generation != self._group.generation:
+        if generation != self._group.generation or self._group.waits_with(member):
             return
         if self._awaits_app:
             self.process.schedule.later(0.05, lambda: self.synced(member, generation, partitions))

@@ -81,6 +81,10 @@ class Group:
         each.expires_s = self.schedule.now_s + SESSION_S
         return not self.is_stable and not each.has_joined
 
+    def waits_with(self, member: str) -> bool:
+        """Whether it has asked again and waits for the others: till then it is told nothing, least of all what was assigned before."""
+        return not self.is_stable and member in self.members and self.members[member].has_joined
+
     def leave(self, member: str) -> None:
         if self.members.pop(member, None) is not None:
             self._begin()
