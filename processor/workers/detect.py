@@ -388,12 +388,14 @@ class DetectWorker:
                 f"{topic}, partition {partition}, has no offset {work.next_offset}: the topic was made anew "
                 "under the worker. Delete and create all topics of senderwatch together, and its groups"
             )
+        firsts = {each: found[topic, each][0] for each in self._works}
         self._must_rewind = True
+        # From the first record on, which is no later than what is gone back to: a partition that is not read yet cannot be set back.
         self._consumer.restart(
             {
-                each: max(work.next_offset, found[topic, each][0])
-                for each, work in self._works.items()
-                if each == partition or work.next_offset < found[topic, each][0]
+                each: first
+                for each, first in firsts.items()
+                if each == partition or self._works[each].next_offset < first
             }
         )
 
