@@ -63,8 +63,11 @@ class GroupMember:
         self._is_leaving = False
         self._known_as: dict[int, str] = {}
         """Which member this was when it last asked from where a partition goes on."""
+        self._given_to: dict[int, str] = {}
+        """And which it was when the group gave it the partition."""
         self._unanswered_since_s: float | None = None
         self._owner = owner
+        self._slot = slot
         self._raised: BaseException | None = None
 
     def join(self) -> None:
@@ -75,12 +78,13 @@ class GroupMember:
         """The group's committed offsets, stable ones. `to_go_on`: the caller goes on from these, whatever it stood at before.
 
         Raises BrokerUnreachable, also while a transaction that may still change the offsets is undecided: ask again then. Raises
-        ReadingFailed when that has been in vain for long.
+        ReadingFailed when that has been in vain for long, and Fenced for partitions that a member with a slot kept without a word.
         """
         wanted = [TopicPartition(self.topic, partition) for partition in partitions]
         if not wanted:
             return []
         name = self.client.memberid() or ""
+        self._check_given(wanted, name)
         try:
             answers = self.client.committed(wanted, timeout=_COMMITTED_TIMEOUT_S)
         except KafkaException as error:
@@ -112,12 +116,30 @@ class GroupMember:
     def is_as_committed(self, partitions: Iterable[int]) -> bool:
         """Whether nobody else can have committed anything of these partitions since `committed` was asked for them to go on from.
 
-        A member whose session is over gets another name when it joins again. The client may then be given back what it had, and
-        keeps it without a word (librdkafka 2.16: the group answers the joining, not the heartbeat, that it does not know the
-        member), though others may have owned and committed it meanwhile.
+        A member whose session is over gets another name when it joins again. The client may then keep what it had without a word
+        (librdkafka 2.16, with a slot: the group answers the joining, not the heartbeat, that it does not know the member), though
+        others may have owned and committed it meanwhile, or own it now.
         """
         name = self.client.memberid()
-        return bool(name) and all(self._known_as.get(partition) == name for partition in partitions)
+        return bool(name) and all(
+            self._known_as.get(partition) == name == self._given_to.get(partition) for partition in partitions
+        )
+
+    def _check_given(self, places: Iterable[TopicPartition], name: str) -> None:
+        """To ask what is committed does not help who kept partitions without a word: the group may have given them to another.
+
+        What tells so comes with a later poll, and till then the group would take this one's commits as well. A member without a slot
+        has a loss to tell of with the next poll.
+        """
+        if self._slot is None or not name:
+            return
+        kept = [each.partition for each in places if self._given_to.get(each.partition, name) != name]
+        if kept:
+            _log.warning("partitions kept in a group that had gone on without this worker", partitions=kept)
+            raise Fenced(
+                f"the group went on without this worker (slot {self._slot!r}) while it could not be reached, and what it has kept may be "
+                "another's by now: start it again"
+            )
 
     def rewind(self, starts: Mapping[int, int]) -> None:
         """Read owned partitions on from `starts`, whatever was fetched of them before.
@@ -171,7 +193,9 @@ class GroupMember:
 
     def _on_assign(self, client: Consumer, places: list[TopicPartition]) -> None:
         def take_over() -> None:
+            name = client.memberid() or ""  # as it is now: to restore takes long enough for a session to end
             starts = self._owner.assigned([each.partition for each in places])
+            self._given_to.update(dict.fromkeys(starts, name))
             self._came(starts)
             client.incremental_assign(_places(self.topic, starts))
 
@@ -188,6 +212,8 @@ class GroupMember:
     def _drop(self, client: Consumer, places: list[TopicPartition], tell: Callable[[list[int]], None]) -> None:
         partitions = [each.partition for each in places]
         self._keeping(lambda: tell(partitions))
+        for each in partitions:
+            self._given_to.pop(each, None)
         self._went(partitions)
         client.incremental_unassign(places)
 

@@ -30,6 +30,7 @@ class Weather:
     unlucky: float = 0.0
     slow_marker: float = 0.0
     stray_error: float = 0.0
+    lost_join: float = 0.0
 
 
 @dataclass(slots=True)
@@ -96,9 +97,12 @@ class Broker:
         if self.chance.random() >= self.weather.unlucky:
             return Fate.GOOD
         fate = self.chance.choice([Fate.LOST, Fate.SILENT, Fate.LATE])
-        name = f"{what} {fate.name.lower()}"
-        self.unlucky[name] = self.unlucky.get(name, 0) + 1
+        self.note(f"{what} {fate.name.lower()}")
         return fate
+
+    def note(self, what: str) -> None:
+        """It has happened once more."""
+        self.unlucky[what] = self.unlucky.get(what, 0) + 1
 
     def go_away(self, seconds: float) -> None:
         """A restart of the broker that takes so long."""

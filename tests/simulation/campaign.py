@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import structlog
 
@@ -26,11 +26,11 @@ def outcome_of(seed: int) -> Outcome:
     return simulate(Plan.of(seed))
 
 
-def outcomes(seeds: Iterable[int], jobs: int) -> Iterator[Outcome]:
-    """The outcomes as they come."""
+def outcomes(seeds: Iterable[int], jobs: int, plan_of: Callable[[int], Plan] = Plan.of) -> Iterator[Outcome]:
+    """The outcomes as they come. Plans of other kinds are for one job."""
     if jobs == 1:
         quietly()
-        yield from map(outcome_of, seeds)
+        yield from (simulate(plan_of(seed)) for seed in seeds)
         return
     with multiprocessing.get_context("spawn").Pool(jobs, initializer=_of_a_pool, maxtasksperchild=500) as pool:
         yield from pool.imap_unordered(outcome_of, seeds, chunksize=4)
@@ -42,13 +42,13 @@ def _of_a_pool() -> None:
     quietly()
 
 
-def campaign(seeds: range, jobs: int) -> int:
+def campaign(seeds: range, jobs: int, plan_of: Callable[[int], Plan] = Plan.of) -> int:
     """Run it, with a progress bar on a terminal. The last line is the verdict; the exit status is 1 if something did not hold."""
     began_s = time.monotonic()
     faults: Counter[str] = Counter()
     failed: list[int] = []
     done = commits = restores = events = mails = 0
-    for outcome in outcomes(seeds, jobs):
+    for outcome in outcomes(seeds, jobs, plan_of):
         done += 1
         commits, restores, events = commits + outcome.commits, restores + outcome.restores, events + outcome.events
         mails += outcome.mails

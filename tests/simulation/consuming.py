@@ -15,6 +15,8 @@ from tests.simulation.producing import MemberNow, timed_out
 from tests.simulation.schedule import IDLE, Process
 
 HEARTBEAT_S = 1.5
+_JOIN_AGAIN_S = (3.0, 12.0)
+"""When a joining that was lost is sent again: a session may be over by then. Till then nothing else comes to this client either."""
 _LOOK_S = 0.01
 _FETCH_MAX = 60
 
@@ -64,10 +66,12 @@ class SimulatedConsumer:
         self._topic = ""
         self._on: dict[str, Callback] = {}
         self._member = ""
+        self._name = ""
         self._generation = -1
         self._owned: frozenset[int] = frozenset()
-        self._awaits_app = self._is_serving = False
+        self._awaits_app = self._is_serving = self._is_joining = False
         self._error: KafkaError | None = None
+        self._deaf_until_s = 0.0
 
     # -- the group ----------------------------------------------------------------------------------------------------
 
@@ -94,6 +98,8 @@ class SimulatedConsumer:
         schedule.later(HEARTBEAT_S * (0.8 + 0.4 * schedule.chance.random()), self._beat)
 
     def _say_alive(self) -> None:
+        if self._is_joining:
+            return
         try:
             if not self._member:
                 if not self._awaits_app and not self._owned:
@@ -101,19 +107,41 @@ class SimulatedConsumer:
                 elif not self._awaits_app:
                     self._want("lost", self._owned)
             elif self._group.heartbeat(self._member, self._slot, self._generation) and not self._awaits_app:
-                self._rejoin()
+                self._send_join()
         except Refused as refused:
             self._refused(refused)
+
+    def _send_join(self) -> None:
+        """It is on its way for a moment, or lost and sent again. No heartbeat goes out before it is answered."""
+        self._is_joining, chance = True, self.process.schedule.chance
+        delay_s = chance.random() * 0.02
+        if chance.random() < self._broker.weather.lost_join:
+            self._broker.note("join lost")
+            delay_s = chance.uniform(*_JOIN_AGAIN_S)
+            self._deaf_until_s = self.process.schedule.now_s + delay_s
+        self.process.schedule.later(delay_s, self._join)
+
+    def _join(self) -> None:
+        if self.process.is_dead or self._is_closed:
+            return
+        if self.process.is_frozen or self._broker.is_away:
+            self.process.schedule.later(0.5, self._join)
+            return
+        self._is_joining = False
+        if self._member and not self._awaits_app:
+            self._rejoin()
 
     def _rejoin(self) -> None:
         try:
             self._group.join(self, self._member, self._slot, self._owned)
         except Refused as refused:
-            if refused.code != "UNKNOWN_MEMBER_ID":
+            if refused.code != "UNKNOWN_MEMBER_ID" or self._slot is None:
                 self._refused(refused)
                 return
-            # As librdkafka 2.16 does it where the answer to its joining says so: a new name, and it keeps what it has without a word.
-            self._generation = -1
+            # As librdkafka 2.16 does it where it is the answer to its joining, not to a heartbeat, that says so: a new name, and it
+            # keeps what it has without a word. A member without a slot is told of a loss (by way of MEMBER_ID_REQUIRED).
+            self._broker.note("joined again without a word" if self._owned else "joined again")
+            self._name, self._generation = "", -1
             self._member = self._group.join(self, "", self._slot, self._owned)
 
     def _refused(self, refused: Refused) -> None:
@@ -123,7 +151,7 @@ class SimulatedConsumer:
         if self._generation < 0 and refused.code == "ILLEGAL_GENERATION":
             return  # joined, and not told of its generation yet
         if refused.code == "UNKNOWN_MEMBER_ID":
-            self._member = ""
+            self._member = self._name = ""
         elif self._group.members[self._member].has_joined and not self._owned:
             return
         else:
@@ -133,6 +161,14 @@ class SimulatedConsumer:
         self._want("lost", self._owned)
         if not self._owned:
             self._served("lost", self._owned)
+
+    def joined(self, member: str, generation: int) -> None:
+        """All have asked, and this one is let in: it may commit from now on, and does not know yet what it owns."""
+        if self.process.is_frozen:
+            delay_s = self.process.frozen_until_s - self.process.schedule.now_s
+            self.process.schedule.later(delay_s, lambda: self.joined(member, generation))
+        elif not self.process.is_dead and not self._is_closed and member == self._member:
+            self._name, self._generation = member, generation
 
     def synced(self, member: str, generation: int, partitions: frozenset[int]) -> None:
         """What the coordinator has assigned has come."""
@@ -147,7 +183,6 @@ class SimulatedConsumer:
         if self._awaits_app:
             self.process.schedule.later(0.05, lambda: self.synced(member, generation, partitions))
             return
-        self._generation = generation
         gone, new = self._owned - partitions, partitions - self._owned
         if gone:
             self._want("revoke", gone)
@@ -183,10 +218,10 @@ class SimulatedConsumer:
         self._rejoin()
 
     def consumer_group_metadata(self) -> MemberNow:
-        return MemberNow(self._group_name, self._member, self._slot, self._generation)
+        return MemberNow(self._group_name, self._name, self._slot, self._generation)
 
     def memberid(self) -> str | None:
-        return self._member or None
+        return self._name or None
 
     def committed(self, partitions: list[TopicPartition], timeout: float = 60.0) -> list[TopicPartition]:
         """The stable ones: it waits while a transaction may still change them."""
@@ -319,7 +354,7 @@ class SimulatedConsumer:
 
     def _fetch(self) -> None:
         """What a fetch brings of each partition, as much as chance wants."""
-        if self._broker.is_away:
+        if self._broker.is_away or self.process.schedule.now_s < self._deaf_until_s:
             return
         for place, followed in self._followed.items():
             if not followed.is_paused:

@@ -93,8 +93,9 @@ class Decisions:
             self.partitions[partition].states[self.partitions[partition].commit] = transaction.about[partition]
         self._compare("sender-restrictions", expected, self._events(records[self._topics.restrictions]))
         self._compare("restricted-senders", in_force, self._in_force(records[self._topics.restricted]))
-        letters = {self._origin(entry) for entry in records[self._topics.dead_letters]}
-        must(letters == refused, "dead letters", letters ^ refused)
+        letters = sorted(self._letter(entry) for entry in records[self._topics.dead_letters])
+        wanted = sorted((*place, self._broker.partition(place[:2]).entries[place[2]].value or b"") for place in refused)
+        must(letters == wanted, "dead letters", letters, wanted)
         for key, events_there in expected.items():
             self.published[key] += events_there
 
@@ -194,6 +195,13 @@ class Decisions:
             reference.policies = self.policies[version]
         elif each["kind"] == "CLOCK":
             must(each["clock"] <= self._broker.schedule.now_ms, "a clock of the future", each)
+            log = self._broker.partition((self._topics.verdicts, number))
+            unread = [
+                entry.offset
+                for entry in log.readable(each["before_offset"], log.end, committed=True)
+                if entry.timestamp_ms < each["clock"]
+            ]
+            must(not unread, "lifted by the clock with verdicts unread", each, unread)
             yield from reference.expire(each["clock"], Position(self._topics.verdicts, number, each["before_offset"]))
         else:
             yield from self._command(number, each, refused)
@@ -277,19 +285,26 @@ class Decisions:
                 found.get(key),
             )
 
-    def _origin(self, entry: Entry) -> tuple[str, int, int]:
+    def _letter(self, entry: Entry) -> tuple[str, int, int, bytes]:
+        """Topic, partition and offset from which it comes, and its value."""
         headers = {name: (value or b"").decode() for name, value in entry.headers}
         return (
             headers["senderwatch-topic"],
             int(headers["senderwatch-partition"]),
             int(headers["senderwatch-offset"]),
+            entry.value or b"",
         )
 
     # -- restores, and the end ----------------------------------------------------------------------------------------
 
-    def restored(self, partition: int, known: Known) -> None:
-        """A worker says that it has restored a partition. Raises Violated."""
+    def commit_of(self, partition: int) -> int:
+        """The number of the last commit that is decided."""
+        return self.partitions[partition].commit
+
+    def restored(self, partition: int, known: Known, decided: int) -> None:
+        """A worker says that it has restored a partition, of which commit `decided` was there before it began. Raises Violated."""
         self.restores += 1
+        must(known.commit >= decided, "restored less than was committed", partition, known.commit, decided)
         if known.commit == 0:
             return
         committed = self.partitions[partition].states.get(known.commit)

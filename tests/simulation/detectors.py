@@ -56,7 +56,8 @@ class Known:
 class WatchedDetectWorker(DetectWorker):
     """Tells what it has restored."""
 
-    restored: Callable[[int, Known], None]
+    restored: Callable[[int, Known, int], None]
+    commit_of: Callable[[int], int]
 
     def known(self) -> dict[int, Known]:
         """What each of its engines knows now."""
@@ -65,10 +66,11 @@ class WatchedDetectWorker(DetectWorker):
         }
 
     def _restore(self, partitions: list[int]) -> None:
+        before = {partition: self.commit_of(partition) for partition in partitions}
         super()._restore(partitions)
         for partition, known in self.known().items():
             if partition in partitions:
-                self.restored(partition, known)
+                self.restored(partition, known, before[partition])
 
 
 class Detector:
@@ -80,11 +82,14 @@ class Detector:
         topics: TopicNames,
         name: str,
         options: DetectOptions,
-        restored: Callable[[int, Known], None],
+        restored: Callable[[int, Known, int], None],
+        commit_of: Callable[[int], int],
     ) -> None:
+        """`restored` hears of each restore, and of what `commit_of` said when it began: the number of the partition's last commit."""
         self._topics = topics
         self._options = options
         self._restored = restored
+        self._commit_of = commit_of
         self._worker: WatchedDetectWorker | None = None
         self._settings: ClientSettings = settings_of(broker, lambda: self.process, self._known)
         self.is_told_to_stop = False
@@ -105,5 +110,5 @@ class Detector:
             Health(metrics),
             lambda: self.is_told_to_stop or self.process.is_dead,
         )
-        worker.restored = self._restored
+        worker.restored, worker.commit_of = self._restored, self._commit_of
         worker.run()

@@ -26,6 +26,7 @@ CALM = replace(
     retention_every_s=0.0,
     stop_every_s=0.0,
     mail_trouble=0.0,
+    lost_join=0.0,
 )
 
 

@@ -18,8 +18,9 @@ class Refused(Exception):
 
 
 class Listener(Protocol):
-    """The client of a member: hears, some time later, what it was assigned."""
+    """The client of a member: hears, some time later, that it is one, and later still what it was assigned."""
 
+    def joined(self, member: str, generation: int) -> None: ...
     def synced(self, member: str, generation: int, partitions: frozenset[int]) -> None: ...
 
 
@@ -153,6 +154,7 @@ class Group:
     def _tell(self, member: _Member) -> None:
         generation, partitions = self.generation, member.assigned
         delay_s = self.schedule.chance.random() * 0.05
+        self.schedule.later(delay_s / 4, lambda: member.listener.joined(member.name, generation))
         self.schedule.later(delay_s, lambda: member.listener.synced(member.name, generation, partitions))
 
     # -- offsets ------------------------------------------------------------------------------------------------------

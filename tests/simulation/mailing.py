@@ -29,6 +29,8 @@ class MailServer:
     trouble: float = 0.0
     taken: Counter[str] = field(default_factory=Counter)
     """How often each mail to each recipient was accepted."""
+    repeats: Counter[str] = field(default_factory=Counter)
+    """How often a notifier counted it as one that may have arrived before."""
     bytes_of: dict[str, bytes] = field(default_factory=dict)
     sent: dict[str, Sent] = field(default_factory=dict)
     refused: int = 0
@@ -48,10 +50,16 @@ class SimulatedPostman:
     """What processor.workers.postman is to the desk: a mail is under way, then at the server, then its outcome comes back."""
 
     def __init__(
-        self, process: Process, server: MailServer, asked: "Callable[[SimulatedPostman, Errand, Envelope], None]"
+        self,
+        process: Process,
+        server: MailServer,
+        asked: "Callable[[SimulatedPostman, Errand, Envelope], None]",
+        repeats: Callable[[], float],
     ) -> None:
-        """`asked` hears of each mail that is given out."""
+        """`asked` hears of each mail that is given out. `repeats`: how many this notifier has counted as repeats."""
         self.process = process
+        self._repeats = repeats
+        self._counted = 0.0
         self._server = server
         self._asked = asked
         self._under_way: dict[Errand, bool] = {}
@@ -61,6 +69,9 @@ class SimulatedPostman:
     def send(self, errand: Errand, envelope: Envelope) -> None:
         self.process.step("before a mail")
         self._asked(self, errand, envelope)
+        if self._repeats() > self._counted:
+            self._counted = self._repeats()
+            self._server.repeats[envelope.name] += 1
         self._server.sent[envelope.name] = Sent(self.process, self.process.times_frozen, self.closed[errand.partition])
         self._under_way[errand] = False
         self._later(lambda: self._arrive(errand, envelope))

@@ -85,6 +85,9 @@ class Mails:
 
     def check(self) -> None:
         """At the end. Raises Violated."""
+        for name, times in self._server.taken.items():
+            counted = self._server.repeats[name]
+            must(times - 1 <= counted, "a mail that arrived again, and was not counted", name, times, counted)
         told = {each.event_id for each in self.ledger.values() if isinstance(each, Account)}
         for log in self._of_broker().topics[self._topics.restrictions]:
             for entry in log.readable(0, log.end, committed=True):

@@ -16,7 +16,7 @@ from processor.notification.reachability import Reachability
 from processor.notification.schedule import Schedule
 from processor.policies.recipients import Notify
 from processor.settings import NotifierSettings
-from processor.telemetry import Health, Metrics
+from processor.telemetry import REPEATED_MAILS, Health, Metrics
 from processor.workers.audience import Audience
 from processor.workers.composing import Composer
 from processor.workers.desk import Desk
@@ -37,6 +37,13 @@ def _writer() -> MailWriter:
     if not _writers:
         _writers.append(mail_writer(NotifierSettings()))
     return _writers[0]
+
+
+def _repeats(metrics: Metrics) -> float:
+    """What an operator sees of them."""
+    name = f"senderwatch_{REPEATED_MAILS.name}_total"
+    found = metrics.registry.restricted_registry([name]).collect()
+    return sum(sample.value for each in found for sample in each.samples if sample.name == name)
 
 
 class WatchedDesk(Desk):
@@ -92,7 +99,7 @@ class NotifierProcess:
             policies=published,
             should_stop=self._should_stop,
         )
-        postman = SimulatedPostman(self.process, self._server, self._asked)
+        postman = SimulatedPostman(self.process, self._server, self._asked, lambda: _repeats(metrics))
         desk = WatchedDesk(
             Composer(records, _writer()),
             postman,

@@ -30,6 +30,7 @@ class Plan:
     retention_every_s: float
     stop_every_s: float
     mail_trouble: float
+    lost_join: float
 
     @classmethod
     def busy(cls, seed: int, notifiers: int = 0) -> "Plan":
@@ -42,6 +43,25 @@ class Plan:
             sweep_bytes=500,
             kill_every_s=1.0,
             pace=1.0,
+        )
+
+    @classmethod
+    def restless(cls, seed: int) -> "Plan":
+        """Workers with slots that come and go, and whose joining is often lost on the way."""
+        return replace(
+            cls.of(seed),
+            partitions=3,
+            detectors=3,
+            notifiers=0,
+            have_slots=True,
+            commit_interval_ms=100,
+            pace=1.0,
+            trouble_s=40.0,
+            kill_every_s=6.0,
+            stop_every_s=5.0,
+            freeze_every_s=6.0,
+            retention_every_s=6.0,
+            lost_join=0.5,
         )
 
     @classmethod
@@ -73,4 +93,5 @@ class Plan:
             retention_every_s=sometimes(6.0),
             stop_every_s=sometimes(5.0),
             mail_trouble=sometimes(0.2),
+            lost_join=sometimes(0.1, 0.4),
         )

@@ -74,7 +74,7 @@ class World:
         self.schedule = Schedule(random.Random(plan.seed + 1), START_MS, plan.pace)
         self.topics = TopicNames()
         self.decisions = Decisions(lambda: self.broker, self.topics, plan.partitions)
-        weather = Weather(plan.unlucky, plan.slow_marker, plan.stray_error)
+        weather = Weather(plan.unlucky, plan.slow_marker, plan.stray_error, plan.lost_join)
         self.broker = Broker(self.schedule, self._decided, weather)
         for topic, partitions in self._partitions().items():
             self.broker.create(topic, partitions)
@@ -127,11 +127,11 @@ class World:
             once=False,
             policy_set="default",
         )
-        return Detector(self.broker, self.topics, name, options, self._restored)
+        return Detector(self.broker, self.topics, name, options, self._restored, self.decisions.commit_of)
 
-    def _restored(self, partition: int, known: Known) -> None:
+    def _restored(self, partition: int, known: Known, committed: int) -> None:
         with self._watching():
-            self.decisions.restored(partition, known)
+            self.decisions.restored(partition, known, committed)
 
     # -- what goes wrong ----------------------------------------------------------------------------------------------
 
@@ -199,6 +199,10 @@ class World:
                 self.decisions.decided(transaction)
             elif NOTIFIERS in transaction.groups:
                 self.mails.decided(transaction)
+            else:
+                inputs = {self.topics.verdicts, self.topics.commands, self.topics.support_commands}
+                written = {topic for topic, _ in transaction.partitions}
+                must(written <= inputs, "a worker's transaction without its offsets", written)
 
     @contextmanager
     def _watching(self) -> Iterator[None]:

@@ -10,7 +10,7 @@ import pytest
 
 from tests.simulation.campaign import quietly
 from tests.simulation.each_step import deaths
-from tests.simulation.mutants import MUTANTS, OF_MAILS, broken
+from tests.simulation.mutants import MUTANTS, broken, plan_for
 from tests.simulation.plan import Plan
 from tests.simulation.world import World, simulate
 
@@ -59,18 +59,26 @@ def test_a_death_at_each_step_leaves_no_trace() -> None:
 @pytest.mark.parametrize("name", MUTANTS)
 def test_a_worker_that_is_broken_on_purpose_is_seen(name: str) -> None:
     quietly()
-    notifiers = 2 if name in OF_MAILS else 0
     with broken(name):
-        assert any(simulate(Plan.busy(seed, notifiers)).violation is not None for seed in range(1, 61)), (
-            "60 seeds did not see it"
+        assert any(simulate(plan_for(name, number)).violation is not None for number in range(1, 31)), (
+            "30 worlds did not see it"
         )
 
 
-@pytest.mark.parametrize("seed", [3397, 3409])
-def test_what_was_found_once_is_mended(seed: int) -> None:
-    """A retention gap at a worker whose session was over: its restart of the reading was taken for the answer to the loss."""
+def test_a_mutation_can_be_asked_for_and_is_seen() -> None:
+    ran = _simulation("--mutant", "doubled-event", "--seeds", "1-2")
+    assert ran.returncode == 1
+    assert "FAILED: 2 of 2 seeds" in ran.stdout.splitlines()[-1]
+    listed = _simulation("--mutants")
+    assert listed.returncode == 0
+    assert [line.split()[0] for line in listed.stdout.splitlines()] == list(MUTANTS)
+    assert _simulation("--mutant", "nothing").returncode == 2
+
+
+def test_what_was_found_once_is_mended() -> None:
+    """A worker that had joined again committed before it heard that another has its partitions: the mutation "asked-again"."""
     quietly()
-    assert simulate(Plan.of(seed)).violation is None
+    assert simulate(Plan.restless(200)).violation is None
 
 
 class Forgetful(World):
