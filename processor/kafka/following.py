@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from confluent_kafka import Message, TopicPartition
 
 from processor.kafka.clients import ClientSettings, consumer
-from processor.kafka.reading import Partition, ReadingStopped, place, raise_unless_end
+from processor.kafka.reading import Partition, Patience, ReadingStopped, place, raise_unless_end
 
 _BATCH = 1000
 _WAIT_S = 0.05
@@ -44,19 +44,20 @@ class Follower:
         """The records that have come; waits for none. Raises as `raise_unless_end`."""
         return self._polled(0.0)
 
-    def read_up_to(
-        self, ends: Mapping[Partition, int], should_stop: Callable[[], bool], waiting: Callable[[float], None]
-    ) -> Iterable[list[Message]]:
-        """What comes, until every partition has been read to its end (exclusive). `waiting` hears the seconds it takes.
+    def read_up_to(self, ends: Mapping[Partition, int], should_stop: Callable[[], bool]) -> Iterable[list[Message]]:
+        """What comes, until every partition has been read to its end (exclusive). Says what it waits for when nothing comes for long.
 
         Raises ReadingStopped when `should_stop`, and as `poll`.
         """
-        began_s = self._clock.monotonic()
-        while any(self._next[partition] < end for partition, end in ends.items()):
+        patience = Patience(self._clock)
+        while unread := {partition: end for partition, end in ends.items() if self._next[partition] < end}:
             if should_stop():
                 raise ReadingStopped
-            yield self._polled(_WAIT_S)
-            waiting(self._clock.monotonic() - began_s)
+            records = self._polled(_WAIT_S)
+            if records:
+                patience.renew()
+            yield records
+            patience.say_if_out(unread)
 
     def _polled(self, wait_s: float) -> list[Message]:
         records = []

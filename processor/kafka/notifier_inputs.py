@@ -43,7 +43,7 @@ class NotifierInputs:
         partitions = partitions_of(self._settings, topic)
         ends = high_watermarks(self._settings, topic, partitions)
         self._follower.follow(_of(topic, first_offsets(self._settings, topic, partitions)))
-        for messages in self._follower.read_up_to(_of(topic, ends), self._should_stop, lambda _: None):
+        for messages in self._follower.read_up_to(_of(topic, ends), self._should_stop):
             self._take(messages)
 
     def poll(self) -> None:

@@ -266,7 +266,7 @@ def _read(
     unread = {partition: end for partition, end in ends.items() if starts[partition] < end}
     if not unread:
         return
-    patience = _Patience(topic, settings.clock)
+    patience = Patience(settings.clock)
     reader = consumer(
         settings,
         group=None,
@@ -294,7 +294,7 @@ def _read(
                 if offset >= end:
                     del unread[partition]
                     reader.pause([TopicPartition(topic, partition)])
-            patience.say_if_out(unread)
+            patience.say_if_out({(topic, partition): end for partition, end in unread.items()})
     finally:
         reader.close()
 
@@ -321,18 +321,20 @@ def raise_unless_end(message: Message) -> None:
     raise ReadingFailed(f"cannot read {topic}, partition {partition}: {error.str()}" if topic else error.str())
 
 
-class _Patience:
+class Patience:
     """Says, once for each time, that nothing has come for long, and what is waited for."""
 
-    def __init__(self, topic: str, clock: Clock) -> None:
-        self._topic = topic
+    def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self.renew()
 
     def renew(self) -> None:
+        """Something has come."""
         self._until = self._clock.monotonic() + _SAY_AFTER_S
 
-    def say_if_out(self, unread: Mapping[int, int]) -> None:
+    def say_if_out(self, unread: Mapping[Partition, int]) -> None:
+        """`unread`: up to where each partition is still to be read; none: nothing is waited for."""
         if unread and self._clock.monotonic() > self._until:
-            _log.info("waiting for brokers, or for open transactions to end", topic=self._topic, up_to=dict(unread))
+            up_to = {f"{topic}/{partition}": end for (topic, partition), end in unread.items()}
+            _log.info("waiting for brokers, or for open transactions to end", up_to=up_to)
             self._until = math.inf

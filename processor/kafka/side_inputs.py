@@ -17,7 +17,7 @@ from processor.kafka.clients import ClientSettings
 from processor.kafka.following import Follower
 from processor.kafka.policies_now import PublishedPolicies
 from processor.kafka.policy_log import PARTITION as POLICIES_PARTITION
-from processor.kafka.reading import Partition, bounds, place
+from processor.kafka.reading import bounds, place
 from processor.kafka.serde import Serde
 from processor.kafka.topics import TopicNames
 from processor.kafka.transactions import Offset
@@ -29,7 +29,6 @@ from processor.verdicts.event import OCCURRED_AT_MAX_MS
 
 _log = structlog.get_logger(__name__)
 
-_SAY_AFTER_S = 10.0
 _PRECEDENCE = {Role.ADMIN: 0, Role.SUPPORT: 1}
 
 
@@ -125,7 +124,7 @@ class SideInputs:
             self._follower.follow({each: known[each][0] for each in policies})
             self._follows_policies = True
         ends = {partition: end for partition, (_, end) in known.items()}
-        for messages in self._follower.read_up_to(ends, self._should_stop, _Patience(ends).after):
+        for messages in self._follower.read_up_to(ends, self._should_stop):
             self._take(messages)
 
     def end(self, partitions: Iterable[int]) -> None:
@@ -186,17 +185,3 @@ class SideInputs:
                 "message.timestamp.type=LogAppendTime (`senderwatch topics create --fix` does)",
                 topic=topic,
             )
-
-
-class _Patience:
-    """Says once what is waited for when it takes long."""
-
-    def __init__(self, ends: Mapping[Partition, int]) -> None:
-        self._ends = ends
-        self._said = False
-
-    def after(self, seconds: float) -> None:
-        if seconds > _SAY_AFTER_S and not self._said:
-            self._said = True
-            ends = {f"{topic}/{partition}": end for (topic, partition), end in self._ends.items()}
-            _log.info("waiting for brokers, or for open transactions to end", up_to=ends)
