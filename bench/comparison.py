@@ -220,7 +220,7 @@ class _Comparison:
 
     def _figures(self) -> dict[str, Any]:
         return {
-            "runs": [asdict(each) for each in self._results.values()],
+            "runs": [{**asdict(each), "records_per_cpu_second": each.rates()} for each in self._results.values()],
             "blocks": {shown: len(each) for shown, each in self._blocks.items()},
             "restored_s": self._restored,
         }

@@ -62,11 +62,22 @@ def restore(figures: Mapping[str, Any]) -> str:
     return bars(title, values, lambda value: f"{value:.1f} s")
 
 
+def contenders(figures: Mapping[str, Any]) -> str:
+    """Records per CPU-second of all who do the job in one thread; of the detector on the larger topic, which comes last."""
+    rates = {
+        f"{each['topic'].partition(',')[0]}: {each['contender']}": statistics.median(each["records_per_cpu_second"])
+        for each in figures["contenders"]["runs"]
+        if "threads" not in each["contender"]
+    }
+    return bars("Records per CPU-second of a whole detector", list(rates.items()), _count)
+
+
 PICTURES: Mapping[str, tuple[str, Callable[[Mapping[str, Any]], str]]] = {
     "rate": ("vast", rate),
     "memory": ("memory", memory),
     "latency": ("latency", latency),
     "restore": ("restore", restore),
+    "contenders": ("contenders", contenders),
 }
 """By name: the section whose figures it needs, and how it is drawn."""
 
