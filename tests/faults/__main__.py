@@ -45,6 +45,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="keep logs, plan.json and figures.json there")
     chosen = parser.parse_args(arguments)
     kinds = frozenset(filter(None, chosen.kinds.split(",")))
+    if not kinds:
+        parser.error(f"--kinds {chosen.kinds}: names none")
     if not kinds <= set(KINDS):
         parser.error(f"unknown kinds: {', '.join(sorted(kinds - set(KINDS)))}")
     if not 0 < chosen.duration < math.inf:

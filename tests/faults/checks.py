@@ -62,14 +62,21 @@ def checked(run: Run) -> Verdict:
     verdict.problems["every mail is there"] = _mails(run, published, verdict)
     verdict.problems["workers ended as they may"] = _ends(run, verdict)
     verdict.problems["the audit finds nothing"] = _audit(run)
+    verdict.problems["there was something to lose"] = unshown(len(run.stage.injected), verdict)
     try:
         expected = expected_decisions(run.bootstrap, run.topics, PolicySet())
     except (AssertionError, KeyError) as problem:
         verdict.problems["each command was taken up once"] = [repr(problem)]
         return verdict
-    verdict.problems["events are the reference model's"] = _compared(expected, published, verdict)
+    verdict.problems["events are the reference model's"] = compared(expected, published, verdict)
     verdict.problems["restricted-senders is in step"] = _in_step(run, expected)
     return verdict
+
+
+def unshown(faults: int, verdict: Verdict) -> list[str]:
+    """Where nothing was broken, or nothing came of the load, everything above holds and shows nothing."""
+    counted = {"faults": faults, "verdicts": verdict.verdicts, "events": verdict.events.total(), "mails": verdict.mails}
+    return [f"no {what}: a longer campaign is needed to show anything" for what, count in counted.items() if not count]
 
 
 def _published(run: Run) -> tuple[Decisions, list[str]]:
@@ -89,7 +96,8 @@ def _published(run: Run) -> tuple[Decisions, list[str]]:
     return found, doubled
 
 
-def _compared(expected: Decisions, published: Decisions, verdict: Verdict) -> list[str]:
+def compared(expected: Decisions, published: Decisions, verdict: Verdict) -> list[str]:
+    """What is not as the reference model decides it, event by event."""
     lost, unexpected = expected.keys() - published.keys(), published.keys() - expected.keys()
     different = [each for each in expected.keys() & published.keys() if expected[each] != published[each]]
     verdict.lost += len(lost)
@@ -194,7 +202,8 @@ def _ends(run: Run, verdict: Verdict) -> list[str]:
     problems = []
     for worker in run.stage.fleet:
         for end in worker.ends:
-            if end.killed or (end.was_told and end.status in (0, -signal.SIGTERM)):  # that: told before it could listen
+            is_silent = end.status == -signal.SIGTERM and not end.said  # told before it could listen
+            if end.killed or (end.was_told and (end.status == 0 or is_silent)):
                 continue
             reason = next((each for each in _ALLOWED_ENDS if each in end.said), None)
             verdict.ended_by_themselves[reason or "?"] += 1

@@ -37,14 +37,16 @@ def kill(stage: Stage, chance: Random, names: tuple[str, ...]) -> Story:
 def kill_in_commit(stage: Stage, chance: Random, names: tuple[str, ...]) -> Story:
     """When a request of its commit is on the way to the broker, or has just been handed over."""
     name = chance.choice(names)
-    stage.note(f"{_kind(names, stage)}-kill-in-commit", name)
     stage.fleet.wanted.discard(name)
+    was_hit = False
     if stage.fleet[name].runs:
         pid = stage.fleet[name].pid
         act: Callable[[int], None] = lambda _: os.kill(pid, signal.SIGKILL)  # noqa: E731
         watch = stage.lanes[name].at_commit(act, held=chance.random() < 0.5, last=chance.random() < 0.7)
         yield _until(lambda: watch.has_acted or not stage.fleet[name].runs, _MOMENT_S)
         stage.lanes[name].unwatch()
+        was_hit = watch.has_acted
+    stage.note(f"{_kind(names, stage)}-kill{_where(was_hit)}", name)
     stage.fleet.kill(name)
     yield chance.uniform(0.0, 2 * stage.session_s)
     stage.fleet.want(name)
@@ -86,6 +88,11 @@ def storm(stage: Stage, chance: Random) -> Story:
     yield lambda: not any(stage.fleet[name].runs for name in names)
 
 
+def _where(was_hit: bool) -> str:
+    """What is added to the name of a fault that fell into a commit; where none came, it is one at any moment."""
+    return "-in-commit" if was_hit else ""
+
+
 def _kind(names: tuple[str, ...], stage: Stage) -> str:
     return "worker" if names == stage.detectors else "notifier"
 
@@ -119,7 +126,7 @@ def broker_pause_in_commit(stage: Stage, chance: Random) -> Story:
     yield _until(lambda: watch.has_acted, _MOMENT_S)
     stage.lanes[name].unwatch()
     broker = act.hit or chance.choice(stage.brokers)
-    stage.note("broker-pause-in-commit", _number(stage, broker))
+    stage.note(f"broker-pause{_where(act.hit is not None)}", _number(stage, broker))
     broker.pause()
     yield chance.uniform(0.5, 8.0)
     broker.resume()
@@ -188,11 +195,11 @@ def _until_mended(stage: Stage, chance: Random, name: str) -> Story:
 def cut_in_commit(stage: Stage, chance: Random) -> Story:
     """In the middle of a commit: its outcome is unknown to the worker."""
     name = chance.choice(stage.detectors)
-    stage.note("cut-in-commit", name)
     lane = stage.lanes[name]
     watch = lane.at_commit(lambda _: lane.silence_here(), held=chance.random() < 0.3, last=chance.random() < 0.7)
     yield _until(lambda: watch.has_acted, _MOMENT_S)
     lane.unwatch()
+    stage.note(f"cut{_where(watch.has_acted)}", name)
     for gate in lane.gates:
         gate.silence()
     yield from _until_mended(stage, chance, name)

@@ -4,6 +4,9 @@ import json
 import struct
 from collections import Counter
 from pathlib import Path
+from random import Random
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -12,6 +15,7 @@ from hypothesis import strategies as st
 from processor.notification.kinds import Kind
 from processor.notification.notices import Account, Delivery, Notification, Stage, State
 from tests.faults.__main__ import main
+from tests.faults.checks import Verdict, compared, unshown
 from tests.faults.load import Load, Traffic
 from tests.faults.mails import MailLedger, check_mails
 from tests.faults.plan import KINDS, SLOW, drawn
@@ -64,6 +68,59 @@ def test_the_load_is_the_same_for_a_seed() -> None:
     ]
 
 
+# -- what is counted, and what is found ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["worker-kill-in-commit", "notifier-kill-in-commit", "cut-in-commit"])
+@pytest.mark.parametrize("comes", [True, False])
+def test_a_fault_counts_as_one_in_a_commit_only_where_one_came(kind: str, comes: bool) -> None:
+    noted = list[str]()
+    lane = SimpleNamespace(
+        at_commit=lambda *_, **__: SimpleNamespace(has_acted=comes), unwatch=lambda: None, gates=[], silence_here=None
+    )
+    worker = SimpleNamespace(runs=True, pid=0)
+    stage = SimpleNamespace(
+        fleet=_Fleet(w=worker, n=worker),
+        lanes={"w": lane, "n": lane},
+        detectors=("w",),
+        notifiers=("n",),
+        session_s=0.0,
+        note=lambda kind, _: noted.append(kind),
+    )
+    for _ in STORIES[kind](cast("Any", stage), Random(1)):
+        pass
+    assert noted == [kind if comes else kind.removesuffix("-in-commit")]
+
+
+class _Fleet(dict[str, Any]):
+    """Workers that can be killed and wanted back, as far as a story needs them."""
+
+    @property
+    def wanted(self) -> set[str]:
+        return set()
+
+    def kill(self, name: str) -> None: ...
+    def want(self, name: str) -> None: ...
+
+
+def test_a_lost_an_invented_and_a_changed_event_are_each_found() -> None:
+    event = ("SenderBlocked", {"sender": "a"})
+    verdict = Verdict()
+    assert compared({"1": event}, {"1": event}, verdict) == []
+    assert compared({"1": event}, {}, verdict) == [f"lost: {event}"]
+    assert verdict.lost == 1
+    assert compared({}, {"1": event}, verdict) == [f"unexpected: {event}"]
+    other = ("SenderBlocked", {"sender": "b"})
+    assert compared({"1": event}, {"1": other}, verdict) == [f"different: {other}, expected {event}"]
+
+
+def test_a_campaign_in_which_nothing_happened_shows_nothing() -> None:
+    verdict = Verdict(events=Counter(SenderBlocked=1), verdicts=1, mails=1)
+    assert unshown(1, verdict) == []
+    assert len(unshown(0, verdict)) == 1
+    assert len(unshown(0, Verdict())) == 4
+
+
 # -- every mail is there -----------------------------------------------------------------------------------------------
 
 ANN = "ann@acme.example"
@@ -105,7 +162,14 @@ def test_whatever_is_wrong_with_mails_is_found() -> None:
 
 @pytest.mark.parametrize(
     "words",
-    [["--duration", "0"], ["--duration", "nan"], ["--rate", "-1"], ["--kinds", "nothing"], ["--keep", "FILE/x"]],
+    [
+        ["--duration", "0"],
+        ["--duration", "nan"],
+        ["--rate", "-1"],
+        ["--kinds", "nothing"],
+        ["--kinds", ","],
+        ["--keep", "FILE/x"],
+    ],
 )
 def test_wrong_words_are_refused_before_anything_starts(
     words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
