@@ -24,7 +24,7 @@ Answer = TypeVar("Answer")
 _COMMITTED_TIMEOUT_S = 5.0
 """One try. The transaction of a worker that was killed stays undecided for up to 20 s."""
 _GIVEN_UP_S = 90.0
-"""A client that has got no answer for so long, while brokers answer others, gets none any more: seen once, on an overloaded machine."""
+"""A client that has got no answer for so long, while brokers answer others, gets none any more: it has asked by some connections."""
 
 
 class Owner(Protocol):
