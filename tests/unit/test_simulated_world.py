@@ -1,6 +1,8 @@
 """What the simulation itself has to know of Kafka, where a campaign has found it wrong."""
 
 import random
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
@@ -8,6 +10,7 @@ from processor.kafka.topics import TopicNames
 from processor.verdicts.event import MessageVerdict, Verdict
 from tests.engines import payload_of
 from tests.simulation.broker import Broker
+from tests.simulation.consuming import SimulatedConsumer
 from tests.simulation.decisions import Decisions, Violated
 from tests.simulation.schedule import Schedule
 from tests.simulation.world import START_MS
@@ -36,3 +39,39 @@ def test_a_gap_may_tear_a_page_in_its_midst(from_offset: int, is_so: bool) -> No
     else:
         with pytest.raises(Violated):
             list(decisions._live(0, page, set()))
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_who_waits_for_a_rebalance_has_only_what_he_has_named(seed: int) -> None:
+    """Else the group gives it to somebody else as well: what it had assigned before must not come any more, as with librdkafka."""
+    schedule = Schedule(random.Random(seed), START_MS)
+    broker = Broker(schedule, lambda _: None)
+    broker.create(NAMES.verdicts, 2)
+    process = SimpleNamespace(schedule=schedule, is_dead=False, is_frozen=False, name="a", step=lambda _: None)
+    properties = {"group.id": "g", "isolation.level": "read_committed", "enable.partition.eof": True}
+    consumer = SimulatedConsumer(broker, cast("Any", process), properties)
+    consumer.subscribe([NAMES.verdicts], on_assign=_agree, on_revoke=_agree, on_lost=_agree)
+    group = broker.group("g", NAMES.verdicts)
+
+    def serve_until(seconds: float) -> None:
+        while schedule.now_s < seconds:
+            schedule.run(lambda: bool(consumer._queue) or schedule.now_s >= seconds)
+            while consumer._queue:
+                consumer._serve(cast("Any", consumer._queue.popleft()))
+            member = group.members.get(consumer._member)
+            if member is not None and member.has_joined and not group.is_stable:
+                assert consumer._owned <= member.owned
+
+    serve_until(1.0)
+    assert consumer._owned == {0, 1}
+    group.join(
+        cast("Any", SimpleNamespace(joined=_agree, synced=_agree)), "", None, frozenset()
+    )  # and is never heard of again
+    schedule.run(lambda: group.generation == 2)
+    consumer._say_alive()  # before it hears of its own generation
+    serve_until(20.0)
+    assert consumer._owned == {0, 1}
+
+
+def _agree(*_: Any) -> None:
+    """To whatever the group wants."""
