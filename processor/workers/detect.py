@@ -415,7 +415,7 @@ class DetectWorker:
             return False
         try:
             return self._finish.is_done(self._consumer.committed(range(self._partitions), to_go_on=False))
-        except BrokerUnreachable:
+        except (BrokerUnreachable, RecordsGone):
             return False  # asked again in a moment
 
 
