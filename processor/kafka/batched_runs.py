@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import cast, overload
 
 import numpy as np
+import structlog
 from confluent_kafka import Consumer, KafkaError, Message
 
 from processor.kafka.gathering import MESSAGE, gather, let_go, look
@@ -19,11 +20,19 @@ from processor.kafka.librdkafka import address_of, functions, headers_of, log_er
 from processor.kafka.runs import MORE_WAIT_S, Call, End, MessageByMessage, Run, RunSource, runs_of
 from processor.verdicts.payloads import Payloads
 
+_log = structlog.get_logger(__name__)
+
 
 def run_source(client: Consumer, topic: str, call: Call, *, in_batches: bool) -> RunSource:
     """The faster way to read one topic by this client; message by message where it is not to be had, or not wanted."""
     address = address_of(client) if in_batches else None
-    return MessageByMessage(client, call) if address is None else InBatches(client, address, topic, call)
+    if address is not None:
+        return InBatches(client, address, topic, call)
+    if in_batches and type(client) is Consumer:
+        _log.info(
+            "records are read one by one, at twice the cost: senderwatch does not know this version of confluent-kafka"
+        )
+    return MessageByMessage(client, call)
 
 
 class InBatches:
