@@ -14,7 +14,7 @@ from unittest.mock import patch
 from processor.kafka import changelog
 from processor.kafka.changelog import CommitMark, Head
 from processor.kafka.clients import producer
-from processor.kafka.group import Committed, GroupMember
+from processor.kafka.group import GroupMember
 from processor.kafka.reading import last_stable_offsets, read_to_end
 from processor.kafka.serde import Serde
 from processor.kafka.topics import TopicNames
@@ -218,17 +218,6 @@ def _who_joined_again_goes_on_where_it_was() -> list[Change]:
     return [(GroupMember, "is_as_committed", lambda self, partitions: bool(self.client.memberid()))]
 
 
-def _who_joined_again_asks_and_goes_on() -> list[Change]:
-    committed = GroupMember.committed
-
-    def known_by_that(self: GroupMember, partitions: Iterable[int]) -> list[Committed]:
-        wanted = list(partitions)
-        self._given_to.update(dict.fromkeys(wanted, self.client.memberid() or ""))
-        return committed(self, wanted)
-
-    return [(GroupMember, "committed", known_by_that)]
-
-
 def _a_gap_is_not_told() -> list[Change]:
     def silently(self: PartitionWork, offset: int, from_offset: int) -> None:
         self.next_offset = self.page.first_offset = offset
@@ -259,7 +248,7 @@ def _a_ledger_that_was_not_recorded_is_acted_upon() -> list[Change]:
 
 OF_MAILS = frozenset({"early-accepted", "unrecorded", "untold", "uncounted"})
 """Those that a world without notifiers cannot see."""
-OF_SLOTS = frozenset({"joined-again", "asked-again"})
+OF_SLOTS = frozenset({"joined-again"})
 """Those that take a worker with a slot whose joining is lost."""
 FIRST_SEED = {
     "no-restore": 12,
@@ -269,7 +258,6 @@ FIRST_SEED = {
     "early-trim": 8,
     "no-seek": 45,
     "joined-again": 9,
-    "asked-again": 200,
     "unrecorded": 13,
 }
 """For those that do not show at once: where it is not worth the time to look."""
@@ -295,7 +283,6 @@ MUTANTS: dict[str, Callable[[], list[Change]]] = {
     "no-brake": _the_brake_is_not_in_the_head,
     "no-seek": _records_of_before_a_rewind_are_taken,
     "joined-again": _who_joined_again_goes_on_where_it_was,
-    "asked-again": _who_joined_again_asks_and_goes_on,
     "silent-gap": _a_gap_is_not_told,
     "early-accepted": _mails_count_as_accepted_when_given_out,
     "untold": _a_release_is_told_to_nobody,
