@@ -70,12 +70,15 @@ _QUICK = Size(
 
 @dataclass(frozen=True, slots=True)
 class Runs:
-    """All runs of one contender on one topic. `start_up_cpu_s` is what it takes when there is nothing to do."""
+    """All runs of one contender on one topic. `start_up_cpu_s` is what it takes when there is nothing to do.
+    `in_turn`: each of its runs came after one of the detector's.
+    """
 
     topic: str
     contender: str
     records: int
     start_up_cpu_s: float
+    in_turn: bool = True
     costs: list[Cost] = field(default_factory=list)
 
     def rates(self) -> list[float]:
@@ -141,7 +144,7 @@ class _Comparison:
         if spread == size.spreads[0]:
             two = streams(store, threads=2, warm_after=size.warm_after)
             for _ in range(size.two_threads_runs):
-                self._check(two, topics, shown, size.fast_records)
+                self._check(two, topics, shown, size.fast_records, in_turn=False)
         self._restore(topics, shown, peers)
 
     def _filled(self, spread: str, kind: str, records: int) -> tuple[TopicNames, str]:
@@ -162,10 +165,10 @@ class _Comparison:
             for peer in peers:
                 self._check(peer, topics, shown, records)
 
-    def _check(self, peer: Peer, topics: TopicNames, shown: str, records: int) -> None:
+    def _check(self, peer: Peer, topics: TopicNames, shown: str, records: int, *, in_turn: bool = True) -> None:
         """One run of it, which has to block as the detector did."""
         bootstrap = self._ground.broker.bootstrap
-        self._runs(shown, peer.name, records).costs.append(self._run(peer.contender, topics, shown))
+        self._runs(shown, peer.name, records, in_turn=in_turn).costs.append(self._run(peer.contender, topics, shown))
         job = peer.job(bootstrap, topics)
         require_processed(ClientSettings(bootstrap), job.verdicts, job.group)
         require_same(f"{shown}: {peer.name}", told(bootstrap, job.blocks), self._blocks[shown])
@@ -173,9 +176,9 @@ class _Comparison:
     def _best(self, shown: str, peer: Peer) -> float:
         return max(self._results[shown, peer.name].rates())
 
-    def _runs(self, shown: str, contender: str, records: int) -> Runs:
+    def _runs(self, shown: str, contender: str, records: int, *, in_turn: bool = True) -> Runs:
         start_up_s = self._start_up_s.get(contender, 0.0)
-        return self._results.setdefault((shown, contender), Runs(shown, contender, records, start_up_s))
+        return self._results.setdefault((shown, contender), Runs(shown, contender, records, start_up_s, in_turn))
 
     def _restore(self, topics: TopicNames, shown: str, peers: Sequence[Peer]) -> None:
         say(f"{shown}: restoring")
@@ -253,7 +256,7 @@ def _ratios(results: Sequence[Runs]) -> str:
         if base.contender != DETECT.name:
             continue
         for each in results:
-            if each.topic == base.topic and each.contender != DETECT.name:
+            if each.topic == base.topic and each.contender != DETECT.name and each.in_turn:
                 # Who has fewer runs had them first.
                 pairs = Figure.of(one / other for one, other in zip(base.rates(), each.rates(), strict=False))
                 rows.append((each.topic, each.contender, pairs.shown(lambda value: f"{value:.1f}")))

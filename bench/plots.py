@@ -63,11 +63,11 @@ def restore(figures: Mapping[str, Any]) -> str:
 
 
 def contenders(figures: Mapping[str, Any]) -> str:
-    """Records per CPU-second of all who do the job in one thread; of the detector on the larger topic, which comes last."""
+    """Records per CPU-second of all who took turns with the detector; of itself on the larger topic, which comes last."""
     rates = {
         f"{each['topic'].partition(',')[0]}: {each['contender']}": statistics.median(each["records_per_cpu_second"])
         for each in figures["contenders"]["runs"]
-        if "threads" not in each["contender"]
+        if each["in_turn"]
     }
     return bars("Records per CPU-second of a whole detector", list(rates.items()), _count)
 
