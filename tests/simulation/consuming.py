@@ -47,6 +47,7 @@ class _Rebalance:
 
     kind: str
     partitions: frozenset[int]
+    is_answered: bool = False
 
 
 class SimulatedConsumer:
@@ -198,11 +199,13 @@ class SimulatedConsumer:
         self._is_serving = True
         self._on[rebalance.kind](self, [TopicPartition(self._topic, each) for each in sorted(rebalance.partitions)])
         self._is_serving = False
-        self._served(rebalance.kind, rebalance.partitions)
+        if not rebalance.is_answered:
+            rebalance.is_answered = True
+            self._served(rebalance.kind, rebalance.partitions)
 
     def _served(self, kind: str, partitions: frozenset[int]) -> None:
         self._owned = self._owned | partitions if kind == "assign" else self._owned - partitions
-        self._awaits_app = any(isinstance(each, _Rebalance) for each in self._queue)
+        self._awaits_app = self._unanswered() is not None
         if self._awaits_app or self.process.is_dead or self._is_closed:
             return
         if kind == "revoke" or (kind == "lost" and self._member):
@@ -278,11 +281,17 @@ class SimulatedConsumer:
             self._followed.pop((each.topic, each.partition), None)
 
     def _answer(self) -> None:
-        """Whatever the application assigns or gives up, the client takes for its answer to what the group wants of it."""
-        wanted = next((each for each in self._queue if isinstance(each, _Rebalance)), None)
+        """Whatever the application assigns or gives up, the client takes for its answer to what the group wants of it.
+
+        The callback still comes with the next poll.
+        """
+        wanted = self._unanswered()
         if wanted is not None and not self._is_serving:
-            self._queue.remove(wanted)
+            wanted.is_answered = True
             self._served(wanted.kind, wanted.partitions)
+
+    def _unanswered(self) -> _Rebalance | None:
+        return next((each for each in self._queue if isinstance(each, _Rebalance) and not each.is_answered), None)
 
     def seek(self, partition: TopicPartition) -> None:
         """Only where it is read already, and not given up: it is no answer to the group, as assigning and unassigning are."""
