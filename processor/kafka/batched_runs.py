@@ -47,7 +47,7 @@ class InBatches:
         log_errors(address)
         self._queue: int | None = self._library.rd_kafka_queue_new(address)
         self._led: dict[int, int] = {}
-        """The partitions' own queues."""
+        """The own queues of the partitions that are expected."""
         self._kind = ctypes.c_int()
         self._make_room(0)
         self._held = 0
@@ -65,6 +65,18 @@ class InBatches:
                 topic = self._topic.encode()
                 self._led[partition] = self._library.rd_kafka_queue_get_partition(self._address, topic, partition)
         self._lead()
+
+    def forget(self, partitions: Iterable[int]) -> None:
+        """Lead nothing more of them here. After they are not assigned any more: all that comes then is out of date.
+
+        The library lets go of such a partition when it hears that its topic is not there, be it for a moment. It empties the
+        partition's queue then, and the one that this leads to: what was fetched of all others would be gone, and never asked for again.
+        """
+        for partition in partitions:
+            queue = self._led.pop(partition, None)
+            if queue is not None:
+                self._library.rd_kafka_queue_forward(queue, None)
+                self._library.rd_kafka_queue_destroy(queue)
 
     def _lead(self) -> None:
         """The library forgets it when it has stopped fetching a partition, some time after that was asked for."""

@@ -164,6 +164,8 @@ class GroupMember:
             return
         places = _places(self.topic, starts)
         self.client.incremental_unassign(places)
+        self._went(starts)
+        self._came(starts)
         self.client.incremental_assign(places)
         self.polled(lambda: self.client.poll(0))  # a record that comes instead is read again: the caller goes back
 
@@ -214,8 +216,8 @@ class GroupMember:
         self._keeping(lambda: tell(partitions))
         for each in partitions:
             self._given_to.pop(each, None)
-        self._went(partitions)
         client.incremental_unassign(places)
+        self._went(partitions)
 
     def _keeping(self, call: Callable[[], None]) -> None:
         """Calls, and keeps what is raised for the poll to raise: the client's own code must not be unwound by it."""

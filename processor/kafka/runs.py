@@ -57,9 +57,14 @@ Call = Callable[[Callable[[], Any]], Any]
 
 
 class RunSource(Protocol):
-    """A consumer's records as runs. `expect` partitions before they are assigned, and `close` it before the consumer."""
+    """A consumer's records as runs.
+
+    `expect` partitions before they are assigned, `forget` them after they are not any more, and `close` it before the consumer.
+    """
 
     def expect(self, partitions: Iterable[int]) -> None: ...
+
+    def forget(self, partitions: Iterable[int]) -> None: ...
 
     def take(self, at_most: int, wait_s: float) -> list[Run | End]:
         """What has come, up to `at_most` records, waiting up to `wait_s` for the first of them. Raises as `end_of`."""
@@ -76,6 +81,9 @@ class MessageByMessage:
 
     def expect(self, partitions: Iterable[int]) -> None:
         """They come as they are."""
+
+    def forget(self, partitions: Iterable[int]) -> None:
+        """They come no more."""
 
     def take(self, at_most: int, wait_s: float) -> list[Run | End]:
         """As RunSource says."""

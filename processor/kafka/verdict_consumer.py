@@ -1,6 +1,6 @@
 """The group member that reads the verdicts: runs of records by partition, and who owns which partition now."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from confluent_kafka import TopicPartition
 
@@ -36,3 +36,6 @@ class VerdictConsumer(GroupMember):
 
     def _came(self, starts: Mapping[int, int]) -> None:
         self._source.expect(starts)
+
+    def _went(self, partitions: Iterable[int]) -> None:
+        self._source.forget(partitions)

@@ -149,6 +149,7 @@ def test_a_partition_that_goes_and_comes_back_begins_where_it_is_told(settings: 
             while not any(isinstance(each, Run) for each in source.take(20, 1.0)):
                 pass
             client.incremental_unassign([TopicPartition(topic, 0)])
+            source.forget([0])
             source.expect([0])
             client.incremental_assign([TopicPartition(topic, 0, start)])
             first = None
