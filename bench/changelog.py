@@ -8,10 +8,9 @@ from bench.ground import Ground, Report, heading, say
 from bench.latency import RATE
 from bench.logs import changelog_followed, changelog_share
 from bench.results import table
+from bench.times import HOUR_MS, MIDNIGHT_MS
 from bench.watching import Progress
 
-_MIDNIGHT_MS = 1_767_225_600_000
-_HOUR_MS = 3_600_000
 _HOURS = 20
 
 
@@ -34,8 +33,8 @@ def _share(ground: Ground, spread: str) -> float:
     topics = ground.topics(f"changelog-{spread}-")
     where = (ground.broker.bootstrap, topics.prefix, spread)
     say(f"changelog: {spread}, a day before, then {RATE:,} records/s for {seconds} s")
-    ground.run("bench.traffic", *where, str(before), "--hours", "24", "--end-ms", str(_MIDNIGHT_MS + _HOUR_MS))
-    traffic = (RATE, seconds, 0, _HOURS, _MIDNIGHT_MS + (1 + _HOURS) * _HOUR_MS)
+    ground.run("bench.traffic", *where, str(before), "--hours", "24", "--end-ms", str(MIDNIGHT_MS + HOUR_MS))
+    traffic = (RATE, seconds, 0, _HOURS, MIDNIGHT_MS + (1 + _HOURS) * HOUR_MS)
     with (
         Progress(ground.broker.bootstrap, topics) as progress,
         changelog_followed(ground, topics) as followed,

@@ -18,25 +18,22 @@ from bench.ground import Ground, Report, heading, quantile, say
 from bench.results import table
 from bench.subscriber import READING
 from bench.sweeps import Sweeps, Swept
+from bench.times import HOUR_MS, MIDNIGHT_MS, PANE_MS
 from bench.watching import Progress, free_port, wait_until_ready
 from processor.kafka.topics import TopicNames
 
 RATE = 50_000
 _CULPRITS_A_SECOND = 40
-_MIDNIGHT_MS = 1_767_225_600_000
-"""2026-01-01 00:00 UTC."""
-_HOUR_MS = 3_600_000
-_PANE_MS = 300_000
 _HOURS = 20
 """Of event time that pass while records are fed; they begin an hour after midnight, so that no midnight falls into them."""
-_END_MS = _MIDNIGHT_MS + (1 + _HOURS) * _HOUR_MS
-_VAST_START_MS = _MIDNIGHT_MS - 19 * _HOUR_MS
+_END_MS = MIDNIGHT_MS + (1 + _HOURS) * HOUR_MS
+_VAST_START_MS = MIDNIGHT_MS - 19 * HOUR_MS
 """The pane of the many senders leaves the day window after four of those hours."""
 _NO_SWEEP = "[detector]\nchangelog_sweep_bytes = 1_000_000_000_000\n"
 _AFTER_S = 3.0
 _WARM_S = 5
 """The first situation does not count so long: a broker that has just begun compiles its code."""
-_ROUNDS_BEFORE_SWEEP = 16
+_ROUNDS_BEFORE_SWEEP = 24
 """Each verdict of a sender makes the changelog longer, and what is to be kept of him no larger."""
 
 
@@ -53,7 +50,7 @@ class Latencies:
 def section(ground: Ground) -> Report:
     """Steady traffic; while the pane of millions of senders ends; while the changelog is swept."""
     seconds = 15 if ground.quick else 60
-    vast, swept = (1_000_000, 200_000) if ground.quick else (5_000_000, 1_000_000)
+    vast, swept = (1_000_000, 200_000) if ground.quick else (5_000_000, 500_000)
     found = [
         *_steady(ground, seconds),
         *_pane_ends(ground, seconds, vast),
@@ -77,7 +74,7 @@ def _steady(ground: Ground, seconds: int) -> list[Latencies]:
     records = str(500_000 if ground.quick else 2_000_000)
     ground.run(
         *("bench.traffic", ground.broker.bootstrap, topics.prefix, "skewed", records),
-        *("--hours", "24", "--end-ms", str(_MIDNIGHT_MS + _HOUR_MS)),
+        *("--hours", "24", "--end-ms", str(MIDNIGHT_MS + HOUR_MS)),
     )
     with _detector(ground, topics) as worker:
         samples = _fed(ground, topics, worker, _WARM_S + seconds)
@@ -87,7 +84,7 @@ def _steady(ground: Ground, seconds: int) -> list[Latencies]:
 def _pane_ends(ground: Ground, seconds: int, senders: int) -> list[Latencies]:
     topics = ground.topics("latency-pane-")
     say(f"latency: {senders:,} senders in one pane")
-    _write_rounds(ground, topics, senders, 1)
+    _write_rounds(ground, topics, senders, 1, _VAST_START_MS)
     with _detector(ground, topics) as worker:
         samples = _fed(ground, topics, worker, seconds)
     return [samples.all(f"a pane of {senders:,} senders ends")]
@@ -97,17 +94,17 @@ def _swept(ground: Ground, seconds: int, senders: int) -> list[Latencies]:
     """The changelog is long before the worker starts, since the one before it was told to let it grow: so it begins with a sweep."""
     topics = ground.topics("latency-sweep-")
     say(f"latency: a changelog of {senders:,} senders to be swept")
-    _write_rounds(ground, topics, senders, _ROUNDS_BEFORE_SWEEP)
+    _write_rounds(ground, topics, senders, _ROUNDS_BEFORE_SWEEP, MIDNIGHT_MS)
     settings = ground.folder / "no-sweep.toml"
     settings.write_text(_NO_SWEEP)
-    ground.run(*ground.detect(topics, "--once", "--config", str(settings), "--commit-interval-ms", "100"))
+    ground.run(*ground.detect(topics, "--once", "--config", str(settings), "--commit-interval-ms", "20"))
     with _detector(ground, topics) as worker:
         samples = _fed(ground, topics, worker, seconds)
     return [samples.while_swept(f"the changelog of {senders:,} senders is swept")]
 
 
-def _write_rounds(ground: Ground, topics: TopicNames, senders: int, rounds: int) -> None:
-    sizes = (senders, rounds, _VAST_START_MS, _PANE_MS - 1, 0)
+def _write_rounds(ground: Ground, topics: TopicNames, senders: int, rounds: int, start_ms: int) -> None:
+    sizes = (senders, rounds, start_ms, PANE_MS - 1, 0)
     ground.run("bench.rounds", ground.broker.bootstrap, topics.prefix, *map(str, sizes))
 
 
@@ -149,8 +146,6 @@ class _Samples:
 
     def _of(self, situation: str, events: Iterable[str]) -> Latencies:
         latencies_ms = sorted((self.readable_ns[event] - self.produced_ns[event]) / 1e6 for event in events)
-        if not latencies_ms:
-            raise RunFailed(f"latency, {situation}: no block was measured")
         swept_s = max((each.ended_ns for each in self.sweeps), default=0) - min(
             (each.began_ns for each in self.sweeps), default=0
         )
@@ -182,6 +177,8 @@ def _fed(ground: Ground, topics: TopicNames, worker: subprocess.Popen[bytes], se
 
 
 def _row(found: Latencies) -> tuple[str, ...]:
-    values = found.latencies_ms
+    values, late = found.latencies_ms, f"{found.feeder_late_p99_ms:.1f}"
+    if not values:
+        return (f"{found.situation}: no sweep came to its end", "0", "", "", "", "", late)
     parts = (f"{quantile(values, part):.0f}" for part in (0.5, 0.9, 0.99))
-    return (found.situation, f"{len(values):,}", *parts, f"{values[-1]:.0f}", f"{found.feeder_late_p99_ms:.1f}")
+    return (found.situation, f"{len(values):,}", *parts, f"{values[-1]:.0f}", late)

@@ -9,11 +9,9 @@ from dataclasses import asdict, dataclass
 
 from bench.ground import Ground, Report, heading, say
 from bench.results import table
+from bench.times import MIDNIGHT_MS, PANE_MS
 from bench.watching import Progress, resident_bytes
 
-_PANE_MS = 300_000
-_START_MS = 1_767_225_600_000
-"""2026-01-01 00:00 UTC, the beginning of a pane."""
 _SETTLED_S = 3.0
 _BASE_SENDERS = 20_000
 """Each of them sends fifty mails, a million together: none reaches a limit, since a decision takes memory of its own."""
@@ -61,9 +59,9 @@ def section(ground: Ground) -> Report:
 
 def _held(ground: Ground, prefix: str, senders: int, rounds: int, cells_each: int) -> Held:
     topics = ground.topics(prefix)
-    interval_ms = _PANE_MS if cells_each > 1 else 0
+    interval_ms = PANE_MS if cells_each > 1 else 0
     where = (ground.broker.bootstrap, topics.prefix)
-    ground.run("bench.rounds", *where, str(senders), str(rounds), str(_START_MS), str(_PANE_MS - 1), str(interval_ms))
+    ground.run("bench.rounds", *where, str(senders), str(rounds), str(MIDNIGHT_MS), str(PANE_MS - 1), str(interval_ms))
     with Progress(ground.broker.bootstrap, topics) as progress, ground.process(*ground.detect(topics)) as worker:
         progress.wait_for(progress.written(), worker)
         time.sleep(_SETTLED_S)

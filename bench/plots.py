@@ -50,6 +50,7 @@ def latency(figures: Mapping[str, Any]) -> str:
         [
             Line(each["situation"], [(quantile(each["latencies_ms"], part), 100 * part) for part in parts])
             for each in figures["latency"]["situations"]
+            if each["latencies_ms"]
         ],
     )
 

@@ -10,6 +10,7 @@ from itertools import islice
 
 import numpy as np
 
+from bench.times import HOUR_MS
 from bench.traffic import write
 from processor.kafka.publishing import event_records
 from processor.kafka.serde import Serde
@@ -18,7 +19,6 @@ from processor.restrictions.events import Cause, Evidence, Position, SenderBlock
 from processor.verdicts.generator import Batch
 
 _BATCH = 5_000
-_HOUR_MS = 3_600_000
 
 
 def blocks(topics: TopicNames, count: int, now_ms: int) -> Iterator[SenderBlocked]:
@@ -31,7 +31,7 @@ def blocks(topics: TopicNames, count: int, now_ms: int) -> Iterator[SenderBlocke
             sender=f"someone@{tenant}",
             cause=Cause.LIMIT,
             blocked_at_ms=now_ms,
-            blocked_until_ms=now_ms + 12 * _HOUR_MS,
+            blocked_until_ms=now_ms + 12 * HOUR_MS,
             action="block_until_tomorrow",
             previous_blocks=0,
             position=Position(topics.verdicts, number % 4, number),
@@ -41,7 +41,7 @@ def blocks(topics: TopicNames, count: int, now_ms: int) -> Iterator[SenderBlocke
                 limit_name="spam_messages_per_hour",
                 limit=10.0,
                 observed=11.0,
-                window_start_ms=now_ms - _HOUR_MS,
+                window_start_ms=now_ms - HOUR_MS,
                 window_end_ms=now_ms,
                 hour=counters,
                 day=counters,

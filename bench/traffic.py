@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from confluent_kafka import Producer
 
+from bench.times import MIDNIGHT_MS
 from processor import avro
 from processor.kafka import clients
 from processor.kafka.clients import ClientSettings
@@ -16,8 +17,6 @@ from processor.kafka.topics import TopicNames
 from processor.verdicts.batches import RECORD
 from processor.verdicts.generator import Batch, Traffic, generate
 
-END_MS = 1_767_225_600_000
-"""2026-01-01 00:00 UTC: fixed, so that midnights and the day's rhythm fall where they fell before."""
 _SEED = 1
 HOURS = 30.0
 
@@ -30,7 +29,7 @@ class Spread:
     senders: int
     skew: float
 
-    def traffic(self, records: int, hours: float = HOURS, end_ms: int = END_MS) -> Traffic:
+    def traffic(self, records: int, hours: float = HOURS, end_ms: int = MIDNIGHT_MS) -> Traffic:
         """So many records of it; without other wishes over a time in which both windows pass and a midnight falls."""
         return Traffic(
             records=records,
@@ -87,7 +86,7 @@ def main() -> None:
     parser.add_argument("spread", choices=SPREADS)
     parser.add_argument("records", type=int)
     parser.add_argument("--hours", type=float, default=HOURS, help="of event time (default %(default)s)")
-    parser.add_argument("--end-ms", type=int, default=END_MS, help="when they end (default %(default)s)")
+    parser.add_argument("--end-ms", type=int, default=MIDNIGHT_MS, help="when they end (default %(default)s)")
     chosen = parser.parse_args()
     traffic = SPREADS[chosen.spread].traffic(chosen.records, chosen.hours, chosen.end_ms)
     write(chosen.bootstrap, TopicNames(chosen.prefix).verdicts, batches(traffic))
