@@ -84,23 +84,30 @@ def remembered(engine: Engine) -> Iterator[SenderValues]:
 
 @dataclass(slots=True)
 class Sweep:
-    """Walks over everything live, a slice at a time. What changes meanwhile is in `touched` anyway."""
+    """Walks over everything live, a slice at a time. What changes meanwhile is in `touched` anyway.
+
+    What comes meanwhile too: so it ends where numbers and slots ended at its first slice, or new senders would keep it from its cells.
+    """
 
     next_sender: int = 1
     next_cell: int = 1
+    sender_end: int = 0
+    cell_end: int = 0
     done: bool = False
 
     def slice(self, engine: Engine, at_most: int) -> Iterator[Chunk]:
         """The next `at_most` numbers or slots, of which the live ones are returned. Read it to its end."""
         table, state = engine.table, engine.table.state[0]
-        if self.next_sender < state.sender_top:
-            end = min(self.next_sender + at_most, int(state.sender_top))
+        if not self.sender_end:
+            self.sender_end, self.cell_end = int(state.sender_top), int(state.cell_top)
+        if self.next_sender < self.sender_end:
+            end = min(self.next_sender + at_most, self.sender_end)
             named = table.senders["name_length"][self.next_sender : end] != 0
             numbers = np.flatnonzero(named) + self.next_sender
             self.next_sender = end
             yield from _sender_chunks(engine, numbers)
-        elif self.next_cell < state.cell_top:
-            end = min(self.next_cell + at_most, int(state.cell_top))
+        elif self.next_cell < self.cell_end:
+            end = min(self.next_cell + at_most, self.cell_end)
             cells = table.cells[self.next_cell : end]
             live = (cells["sender"] != 0) & (cells["pane"] > int(state.pane) - DAY_PANES)
             slots = np.flatnonzero(live) + self.next_cell

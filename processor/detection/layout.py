@@ -18,8 +18,8 @@ _MAP_NORESERVE = getattr(mmap, "MAP_NORESERVE", 0x4000)  # named since Python 3.
 SENDERS_MAX = 1 << 25
 CELLS_MAX = 1 << 28
 NAME_GRANULES_MAX = 1 << 30
-GRANULE = 16
-"""Names lie in granules of 16 bytes, so that 32 bits are enough for all the room reserved."""
+GRANULE = 4
+"""Names lie in granules of so many bytes: 32 bits are enough for all the room reserved, and a free one holds the next one of its size."""
 READ_AHEAD = 64
 """Rows whose memory is touched before the first of them is decided on."""
 NAME_CLASSES = 128

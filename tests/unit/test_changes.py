@@ -16,6 +16,8 @@ from tests.engines import new_engine
 from tests.histories import Step, by_engine, cut, histories, live, stretches, verdicts_in, without_messages
 from tests.verdict_strategies import policy_sets
 
+NOW_MS = 1_800_000_000_000
+
 
 def _restored(policies: PolicySet, written: list[Chunk], like: Engine) -> Engine:
     engine = new_engine(policies)
@@ -60,6 +62,22 @@ def test_a_sweep_holds_everything_so_that_the_log_before_it_can_go(
     assert state_of(_restored(engine.policies, written, engine)) == state_of(engine)
 
 
+def test_a_sweep_ends_whoever_comes_meanwhile() -> None:
+    """With new senders at every commit it never came to the cells, and the changelog grew for as long as they came."""
+    engine, sweep = new_engine(PolicySet()), Sweep()
+    for number in range(40):
+        engine.obey(
+            Command("c", CommandKind.BLOCK, f"{number}@a.test", "t", "spam"),
+            Role.SUPPORT,
+            NOW_MS,
+            Position("c", 0, 0),
+            0,
+        )
+        if number >= 20 and not sweep.done:
+            list(sweep.slice(engine, 5))
+    assert sweep.done
+
+
 def test_a_sender_who_is_blocked_and_lifted_for_ever_still_fits_a_message() -> None:
     """A script of support's that has gone wrong: what no message can hold would stop every worker, again and again."""
     engine = new_engine(PolicySet())
@@ -67,7 +85,7 @@ def test_a_sender_who_is_blocked_and_lifted_for_ever_still_fits_a_message() -> N
         kind = CommandKind.UNBLOCK if number % 2 else CommandKind.BLOCK
         command = Command("c", kind, "ann@a.test", "t", "script", ticket="T-1")
         role = Role.ADMIN if number < 6 else Role.SUPPORT
-        engine.obey(command, role, 1_800_000_000_000 + 10 * number, Position("c", 0, number), 0)
+        engine.obey(command, role, NOW_MS + 10 * number, Position("c", 0, number), 0)
     (chunk,) = touched(engine)
     assert isinstance(chunk, SenderValues)
     entry = {"format": 1, "commit": 1, "senders": senders_record(chunk)}
