@@ -14,7 +14,7 @@ import numpy as np
 import structlog
 from confluent_kafka import Consumer, KafkaError, Message
 
-from processor.kafka.gathering import MESSAGE, gather, let_go, look
+from processor.kafka.gathering import MESSAGE, gather, let_go, look, take
 from processor.kafka.group import end_of
 from processor.kafka.librdkafka import address_of, functions, headers_of, log_errors
 from processor.kafka.runs import MORE_WAIT_S, Call, End, MessageByMessage, Run, RunSource, runs_of
@@ -50,13 +50,13 @@ class InBatches:
         """The own queues of the partitions that are expected."""
         self._kind = ctypes.c_int()
         self._make_room(0)
-        self._held = 0
+        self._held = np.zeros(1, np.int64)
         self.batch = 0
         """Counts the batches: only the newest one's messages are there."""
 
     def _make_room(self, rows: int) -> None:
-        self._addresses = np.zeros(rows, np.int64)
         self._messages = np.zeros(rows, MESSAGE)
+        self._addresses = np.zeros(rows, np.int64)  # last: how many there is room for
 
     def expect(self, partitions: Iterable[int]) -> None:
         """Lead their records here. Before they are assigned: what is fetched sooner would go to the consumer's queue."""
@@ -91,13 +91,12 @@ class InBatches:
         if at_most > len(self._addresses):
             self._make_room(at_most)
         self._lead()
-        self._held = self._taken(at_most, MORE_WAIT_S) or (0 if found else self._taken(at_most=1, wait_s=wait_s))
-        return [*found, *self._runs(self._held)]
+        count = self._taken(at_most, MORE_WAIT_S) or (0 if found else self._taken(at_most=1, wait_s=wait_s))
+        return [*found, *self._runs(count)]
 
     def _taken(self, at_most: int, wait_s: float) -> int:
-        wait_ms = round(1000 * wait_s)
-        count = self._library.rd_kafka_consume_batch_queue(self._queue, wait_ms, self._addresses.ctypes.data, at_most)
-        return max(0, cast("int", count))
+        take(cast("int", self._queue), round(1000 * wait_s), self._addresses, at_most, self._held)
+        return int(self._held[0])
 
     def _runs(self, count: int) -> Iterator[Run | End]:
         messages, timestamps_ms = self._messages[:count], np.empty(count, np.int64)
@@ -142,15 +141,15 @@ class InBatches:
     def _let_go(self) -> None:
         self.batch += 1
         let_go(self._addresses, self._held)
-        self._held = 0
 
     def close(self) -> None:
         """Give back all that is held: the library waits for it when its client ends, for ever."""
         self._let_go()
-        for queue in (*self._led.values(), self._queue):
-            if queue is not None:
-                self._library.rd_kafka_queue_destroy(queue)
-        self._led, self._queue = {}, None
+        while self._led:
+            self._library.rd_kafka_queue_destroy(self._led.popitem()[1])
+        queue, self._queue = self._queue, None
+        if queue is not None:
+            self._library.rd_kafka_queue_destroy(queue)
 
     def __del__(self) -> None:
         """Of whoever could not close it."""

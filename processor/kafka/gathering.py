@@ -23,10 +23,22 @@ MESSAGE = np.dtype(
 )
 """What of `rd_kafka_message_t` (rdkafka.h) is looked at, on a machine with addresses of 64 bits; addresses are numbers."""
 
+_consume: Any = types.ExternalFunction(
+    "rd_kafka_consume_batch_queue", types.intp(types.intp, types.intc, types.intp, types.uintp)
+)
 _copy: Any = types.ExternalFunction("memcpy", types.intp(types.intp, types.intp, types.intp))
 _timestamp: Any = types.ExternalFunction("rd_kafka_message_timestamp", types.int64(types.intp, types.intp))
 _destroy: Any = types.ExternalFunction("rd_kafka_message_destroy", types.void(types.intp))
 _SIZE = MESSAGE.itemsize
+
+
+@compiled
+def take(queue: int, wait_ms: int, addresses: Int64s, at_most: int, held: Int64s) -> None:
+    """Take up to `at_most` messages out of a queue, waiting so long for the first; `held[0]` is how many there are.
+
+    That stands as soon as they are taken: what a signal's handler raises comes between two steps of Python, not in here.
+    """
+    held[0] = max(0, _consume(queue, np.int32(wait_ms), addresses.ctypes.data, at_most))
 
 
 @compiled
@@ -53,7 +65,8 @@ def gather(messages: npt.NDArray[np.void], buffer_at: int, starts: Int64s) -> No
 
 
 @compiled
-def let_go(addresses: Int64s, count: int) -> None:
-    """Give messages back to librdkafka."""
-    for row in range(count):
+def let_go(addresses: Int64s, held: Int64s) -> None:
+    """Give what is held back to librdkafka, once."""
+    for row in range(held[0]):
         _destroy(addresses[row])
+    held[0] = 0

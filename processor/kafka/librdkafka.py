@@ -30,7 +30,7 @@ _FUNCTIONS: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "rd_kafka_message_headers": (_int, (_address, _address)),
     "rd_kafka_header_get_all": (_int, (_address, ctypes.c_size_t, _address, _address, _address)),
 }
-_OF_KERNELS = ("rd_kafka_message_timestamp", "rd_kafka_message_destroy")
+_OF_KERNELS = ("rd_kafka_consume_batch_queue", "rd_kafka_message_timestamp", "rd_kafka_message_destroy")
 
 
 def _loaded() -> ctypes.CDLL | None:

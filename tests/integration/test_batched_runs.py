@@ -236,3 +236,44 @@ print(len(runs), flush=True)
 def test_a_process_ends_whatever_it_still_holds(settings: ClientSettings, topic: str, how: str, status: int) -> None:
     words = [sys.executable, "-c", ENDS, settings.bootstrap_servers, topic, how]
     assert subprocess.run(words, cwd=processes.ROOT, timeout=60, check=False).returncode == status
+
+
+INTERRUPTED = """
+import random, signal, sys
+from confluent_kafka import TopicPartition
+from processor.kafka import clients
+from processor.kafka.batched_runs import run_source
+
+class Interrupted(Exception):
+    pass
+
+def interrupt(*_):
+    raise Interrupted
+
+client = clients.consumer(clients.ClientSettings(sys.argv[1]), group=None)
+source = run_source(client, sys.argv[2], lambda call: call(), in_batches=True)
+source.expect([0])
+client.assign([TopicPartition(sys.argv[2], 0, 0)])
+while not source.take(3, 1.0):
+    pass
+signal.signal(signal.SIGALRM, interrupt)
+rng, interrupted = random.Random(1), 0
+while interrupted < 500:
+    try:
+        signal.setitimer(signal.ITIMER_REAL, rng.uniform(0.00002, 0.0008))
+        while source.take(3, 0):
+            pass
+        client.seek(TopicPartition(sys.argv[2], 0, 0))
+    except Interrupted:
+        interrupted += 1
+signal.setitimer(signal.ITIMER_REAL, 0)
+source.close()
+client.close()
+"""
+
+
+def test_what_a_signals_handler_raises_leaves_no_message_behind_and_gives_none_back_twice(
+    settings: ClientSettings, topic: str
+) -> None:
+    words = [sys.executable, "-c", INTERRUPTED, settings.bootstrap_servers, topic]
+    assert subprocess.run(words, cwd=processes.ROOT, timeout=60, check=False).returncode == 0
