@@ -22,6 +22,9 @@ from processor.verdicts.payloads import Payloads
 
 _log = structlog.get_logger(__name__)
 
+_CALL_WAIT_S = 0.001
+"""The shortest that counts as waiting for the library: a member that runs callbacks within is not taken for one that stands still."""
+
 
 def run_source(client: Consumer, topic: str, call: Call, *, in_batches: bool) -> RunSource:
     """The faster way to read one topic by this client; message by message where it is not to be had, or not wanted."""
@@ -46,6 +49,8 @@ class InBatches:
         self._library = functions()
         log_errors(address)
         self._queue: int | None = self._library.rd_kafka_queue_new(address)
+        self._calls: int | None = self._library.rd_kafka_queue_get_consumer(address)
+        """The consumer's own queue."""
         self._led: dict[int, int] = {}
         """The own queues of the partitions that are expected."""
         self._kind = ctypes.c_int()
@@ -86,13 +91,19 @@ class InBatches:
     def take(self, at_most: int, wait_s: float) -> list[Run | End]:
         """As RunSource says. Partitions come and go in the first of its calls alone, before anything is taken."""
         self._let_go()
-        served = self._call(lambda: self._client.poll(0))
+        served = self._served()
         found = [] if served is None else list(runs_of([served]))  # an error of the whole client
         if at_most > len(self._addresses):
             self._make_room(at_most)
         self._lead()
         count = self._taken(at_most, MORE_WAIT_S) or (0 if found else self._taken(at_most=1, wait_s=wait_s))
         return [*found, *self._runs(count)]
+
+    def _served(self) -> Message | None:
+        """Runs the group's callbacks. To restore partitions in one may take longer than `max.poll.interval.ms`."""
+        if not self._library.rd_kafka_queue_length(self._calls):
+            return None
+        return cast("Message | None", self._call(lambda: self._client.poll(_CALL_WAIT_S)))
 
     def _taken(self, at_most: int, wait_s: float) -> int:
         take(cast("int", self._queue), round(1000 * wait_s), self._addresses, at_most, self._held)
@@ -147,9 +158,10 @@ class InBatches:
         self._let_go()
         while self._led:
             self._library.rd_kafka_queue_destroy(self._led.popitem()[1])
-        queue, self._queue = self._queue, None
-        if queue is not None:
-            self._library.rd_kafka_queue_destroy(queue)
+        queues, self._queue, self._calls = (self._queue, self._calls), None, None
+        for queue in queues:
+            if queue is not None:
+                self._library.rd_kafka_queue_destroy(queue)
 
     def __del__(self) -> None:
         """Of whoever could not close it."""

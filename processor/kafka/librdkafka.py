@@ -22,6 +22,8 @@ _FUNCTIONS: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "rd_kafka_conf_set_error_cb": (None, (_address, _address)),
     "rd_kafka_queue_new": (_address, (_address,)),
     "rd_kafka_queue_destroy": (None, (_address,)),
+    "rd_kafka_queue_get_consumer": (_address, (_address,)),
+    "rd_kafka_queue_length": (ctypes.c_size_t, (_address,)),
     "rd_kafka_queue_get_partition": (_address, (_address, ctypes.c_char_p, ctypes.c_int32)),
     "rd_kafka_queue_forward": (None, (_address, _address)),
     "rd_kafka_consume_batch_queue": (ctypes.c_ssize_t, (_address, _int, _address, ctypes.c_size_t)),

@@ -1,51 +1,32 @@
-"""A topic that a client hears is not there, for a moment: told by the mock of brokers that the client itself brings along."""
+"""A topic that a client hears is not there, for a moment."""
 
-import ctypes
-import logging
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 
 import pytest
-from confluent_kafka import Consumer, Producer, TopicPartition, cimpl
+from confluent_kafka import Producer, TopicPartition
 
-from processor.kafka import clients, librdkafka
+from processor.kafka import clients
 from processor.kafka.batched_runs import InBatches, run_source
 from processor.kafka.clients import ClientSettings
 from processor.kafka.runs import End, Run, RunSource
+from tests.mocks import Mock, mock_of_brokers
 from tests.waiting import wait_until
 
 TOPIC = "there-and-not"
 NO_ERROR, UNKNOWN_TOPIC, MAY_NOT_DESCRIBE = 0, 3, 29
 
 
-@dataclass
-class Mock:
-    """One broker with one topic of two partitions."""
-
-    bootstrap: str
-    answer: Callable[[int], None]
-    """To whoever asks for the topic, by the error's number."""
-
-    def feed(self, count: int) -> None:
-        producer = Producer({"bootstrap.servers": self.bootstrap})
-        for number in range(count):
-            producer.produce(TOPIC, str(number), partition=0)
-        producer.flush(30)
-
-
 @pytest.fixture
 def mock() -> Iterator[Mock]:
-    library = ctypes.CDLL(cimpl.__file__)
-    library.rd_kafka_handle_mock_cluster.restype = ctypes.c_void_p
-    library.rd_kafka_mock_cluster_bootstraps.restype = ctypes.c_char_p
-    properties = {"bootstrap.servers": "none", "test.mock.num.brokers": 1, "group.id": "none"}
-    host = Consumer(properties, logger=logging.getLogger("mock"))
-    cluster = ctypes.c_void_p(library.rd_kafka_handle_mock_cluster(ctypes.c_void_p(librdkafka.address_of(host))))
-    name = TOPIC.encode()
-    assert library.rd_kafka_mock_topic_create(cluster, name, 2, 1) == 0
-    bootstrap = library.rd_kafka_mock_cluster_bootstraps(cluster).decode()
-    yield Mock(bootstrap, lambda error: library.rd_kafka_mock_topic_set_error(cluster, name, error))
-    host.close()
+    with mock_of_brokers(TOPIC, partitions=2) as mock:
+        yield mock
+
+
+def feed(mock: Mock, count: int) -> None:
+    producer = Producer({"bootstrap.servers": mock.bootstrap})
+    for number in range(count):
+        producer.produce(TOPIC, str(number), partition=0)
+    producer.flush(30)
 
 
 def take(source: RunSource, found: list[int], most: int) -> set[int]:
@@ -75,7 +56,7 @@ def test_what_was_fetched_is_still_given_when_a_partition_that_went_is_no_longer
         wait_until(lambda: 1 in take(source, found, 10), "partition 1 has ended")
         client.incremental_unassign([TopicPartition(TOPIC, 1)])
         source.forget([1])
-        mock.feed(2_000)
+        feed(mock, 2_000)
         wait_until(lambda: not take(source, found, 5) and found, "the first records")
         _, high = client.get_watermark_offsets(TopicPartition(TOPIC, 0), timeout=10)
         assert found[-1] < high - 1_000
