@@ -30,7 +30,7 @@ class Together:
 
 def section(ground: Ground) -> Report:
     """One and two, in turn."""
-    records, runs = (3_000_000, 1) if ground.quick else (12_000_000, 5)
+    records, runs = (12_000_000, 1) if ground.quick else (30_000_000, 5)
     topics = ground.topics("pair-")
     say(f"pair: writing {records:,} verdicts")
     ground.run("bench.traffic", ground.broker.bootstrap, topics.prefix, "skewed", str(records))
