@@ -49,8 +49,8 @@ bench: venv jars contenders ## what the detector costs, beside other ways to do 
 	$(BIN)/python -m bench $(ARGS)
 
 .PHONY: bench-quick
-bench-quick: venv jars contenders ## the same in three minutes, with less of everything
-	$(BIN)/python -m bench --quick $(ARGS)
+bench-quick: venv jars contenders ## in three minutes: costs, contenders and restores, with less of each
+	$(BIN)/python -m bench --quick $(or $(ARGS),--section costs --section contenders --section restore)
 
 .PHONY: contenders
 contenders: bench/quix/.venv/installed ## Quix Streams and Kafka Streams, for `make bench`
