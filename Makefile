@@ -45,7 +45,7 @@ check: venv ## lint, format, types, and who may import whom
 	$(BIN)/lint-imports
 
 .PHONY: bench
-bench: venv jars contenders ## what the detector costs, beside other ways to do its job; half an hour; ARGS="--help"
+bench: venv jars contenders ## what the detector costs, beside other ways to do its job; three quarters of an hour; ARGS="--help"
 	$(BIN)/python -m bench $(ARGS)
 
 .PHONY: bench-quick
