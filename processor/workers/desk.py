@@ -129,6 +129,11 @@ class Desk:
         return sorted(errand for errand in self._outgoing.under_way if errand.partition in wanted)
 
     @property
+    def in_doubt(self) -> set[int]:
+        """Partitions of which somebody may have sent a mail that was neither recorded nor sent again."""
+        return {errand.partition for errand in self._maybe_sent}
+
+    @property
     def idle(self) -> bool:
         """Nothing is gathered, waits, is under way or is still to be recorded."""
         return not self._kept and not len(self._outgoing) and not any(each.gathering for each in self._ledgers.values())

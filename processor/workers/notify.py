@@ -239,7 +239,8 @@ class Notifier:
                 return
             self._desk.recorded(work)
         try:
-            self._recording.leave_at_rest(set(partitions) - {errand.partition for errand in broken_off})
+            in_doubt = self._desk.in_doubt | {errand.partition for errand in broken_off}
+            self._recording.leave_at_rest(set(partitions) - in_doubt)
         except TransactionFailed:
             self._is_ahead = True
 
