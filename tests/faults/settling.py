@@ -36,7 +36,9 @@ def settle(stage: Stage, topics: TopicNames, say: Callable[[str], None]) -> None
         stage.fleet.want(name)
     say("everything is mended")
     wait(now_and_then(lambda: _is_detected(stage.cluster.bootstrap, topics)), "the detectors to reach the end", stage)
-    read_up(stage, topics)  # an open transaction of a dead worker can hide the last events for a while, from the notifiers too
+    read_up(
+        stage, topics
+    )  # an open transaction of a dead worker can hide the last events for a while, from the notifiers too
     say("the detectors are at the end")
     wait(now_and_then(lambda: _is_notified(stage, topics), 2.0), "the notifiers to send every mail", stage)
     say("the notifiers have nothing left to send")
