@@ -16,15 +16,13 @@ from bench.costs import RunFailed, started
 from bench.ground import Ground, Report, heading, say
 from bench.peers import Peer, require_made, streams
 from bench.results import Figure, table
+from bench.times import HOUR_MS, MIDNIGHT_MS
 from bench.topics import detector_group
 from processor.kafka import clients
 from processor.kafka.clients import ClientSettings
 from processor.kafka.reading import high_watermarks, partitions_of
 from processor.kafka.topics import TopicNames
 
-_END_MS = 1_767_225_600_000
-"""Where the benchmark's traffic ends: 2026-01-01 00:00 UTC."""
-_HOUR_MS = 3_600_000
 _MORE = 64
 """Verdicts of as many senders: each of four partitions has some of them."""
 _PAUSE_S = 0.01
@@ -38,14 +36,16 @@ def restored(ground: Ground, topics: TopicNames, peers: Iterable[Peer], times: i
     taken: dict[str, list[float]] = {}
     bootstrap = ground.broker.bootstrap
     for _ in range(times):
-        _write(ground, topics, senders=_MORE, rounds=1, start_ms=_END_MS + next(_TIMES) * 1000, interval_ms=0)
+        _write(ground, topics, senders=_MORE, rounds=1, start_ms=MIDNIGHT_MS + next(_TIMES) * 1000, interval_ms=0)
         group = detector_group(topics)
         seconds = _restored_s(ground, DETECT.command(bootstrap, topics), topics.verdicts, group)
         taken.setdefault(DETECT.name, []).append(seconds)
         done: set[str] = set()
         for peer in peers:
             if peer.word in done:  # another form of one that has just done these verdicts
-                _write(ground, topics, senders=_MORE, rounds=1, start_ms=_END_MS + next(_TIMES) * 1000, interval_ms=0)
+                _write(
+                    ground, topics, senders=_MORE, rounds=1, start_ms=MIDNIGHT_MS + next(_TIMES) * 1000, interval_ms=0
+                )
             done.add(peer.word)
             peer.lose_state(bootstrap, topics)
             group = peer.job(bootstrap, topics).group
@@ -72,8 +72,8 @@ def section(ground: Ground) -> Report:
     senders, rounds, times = (100_000, 2, 1) if ground.quick else (1_000_000, 8, 3)
     topics = ground.topics("restore-")
     say(f"restore: {senders:,} senders with {rounds} cells each")
-    interval_ms = _HISTORY_HOURS * _HOUR_MS // rounds
-    start_ms = _END_MS - _HISTORY_HOURS * _HOUR_MS
+    interval_ms = _HISTORY_HOURS * HOUR_MS // rounds
+    start_ms = MIDNIGHT_MS - _HISTORY_HOURS * HOUR_MS
     _write(ground, topics, senders=senders, rounds=rounds, start_ms=start_ms, interval_ms=interval_ms)
     bootstrap = ground.broker.bootstrap
     memory, rocksdb = streams("memory"), streams("rocksdb")
