@@ -6,7 +6,10 @@ import random
 import re
 import signal
 import struct
+import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -215,14 +218,11 @@ def test_what_retention_takes_from_under_a_worker_is_journaled_as_a_gap(
     worker = detect()
     put(kafka, topics, *spam(0, 5))
     wait_until(lambda: journal(kafka, topics, COMMIT), "the first commit", 30)
-    os.kill(worker.pid, signal.SIGSTOP)
-    try:
+    with _standing_still(worker):
         put(kafka, topics, *spam(5, 4))
         client = admin(ClientSettings(kafka.bootstrap))
         for answer in client.delete_records([TopicPartition(topics.verdicts, 0, 8)]).values():
             answer.result(30)
-    finally:
-        os.kill(worker.pid, signal.SIGCONT)
     put(kafka, topics, *spam(9, 2))
 
     def taken() -> list[tuple[int, int]]:
@@ -247,16 +247,13 @@ def test_what_retention_takes_from_two_partitions_at_once_is_journaled_for_both(
         return {each["partition"]: each["next_offset"] for each in _commits(kafka, topics)}
 
     wait_until(lambda: taken() == {0: 5, 1: 5}, "the first commits", 30)
-    os.kill(worker.pid, signal.SIGSTOP)
-    try:
+    with _standing_still(worker):
         for partition in (0, 1):
             put(kafka, topics, *spam(5, 4), partition=partition)
         client = admin(ClientSettings(kafka.bootstrap))
         gone = [TopicPartition(topics.verdicts, partition, 8) for partition in (0, 1)]
         for answer in client.delete_records(gone).values():
             answer.result(30)
-    finally:
-        os.kill(worker.pid, signal.SIGCONT)
     for partition in (0, 1):
         put(kafka, topics, *spam(9, 2), partition=partition)
     wait_until(lambda: taken() == {0: 11, 1: 11}, "the verdicts that are left of both", 30)
@@ -267,6 +264,20 @@ def test_what_retention_takes_from_two_partitions_at_once_is_journaled_for_both(
         if each["kind"] == "GAP"
     ]
     assert sorted(gaps) == [(0, 5, 8), (1, 5, 8)]
+
+
+@contextmanager
+def _standing_still(worker: subprocess.Popen[str]) -> Iterator[None]:
+    """The worker stopped, and no fetch of it waiting at the broker, which would still be answered with what comes next.
+
+    The broker answers one that finds nothing after ``fetch.wait.max.ms``: 500 ms, as the client has it.
+    """
+    os.kill(worker.pid, signal.SIGSTOP)
+    try:
+        time.sleep(1)
+        yield
+    finally:
+        os.kill(worker.pid, signal.SIGCONT)
 
 
 def _commits(kafka: Broker, topics: TopicNames) -> list[dict[str, Any]]:
