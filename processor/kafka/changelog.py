@@ -14,7 +14,7 @@ from processor.detection.engine import Engine
 from processor.detection.soundness import Unsound
 from processor.kafka.clients import ClientSettings
 from processor.kafka.columns import brake_record, packed, senders_record, senders_values, unpacked
-from processor.kafka.group import Committed
+from processor.kafka.committed import Committed
 from processor.kafka.reading import first_offsets, high_watermarks, place, read_to_end
 from processor.kafka.serde import Serde
 from processor.restrictions.life import Role

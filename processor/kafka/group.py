@@ -5,7 +5,6 @@ The group's callbacks come in the thread that polls, while it polls; what they r
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Protocol, TypeVar, cast
 
 import structlog
@@ -13,9 +12,11 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from processor.kafka import clients
 from processor.kafka.clients import ClientSettings
+from processor.kafka.committed import Committed
+from processor.kafka.epochs import Epochs
 from processor.kafka.errors import BrokerUnreachable
 from processor.kafka.reading import ReadingFailed, raise_unless_end
-from processor.kafka.transactions import Fenced
+from processor.kafka.transactions import Fenced, Offset
 
 _log = structlog.get_logger(__name__)
 
@@ -33,15 +34,6 @@ class Owner(Protocol):
     def assigned(self, partitions: list[int]) -> dict[int, int]: ...
     def revoked(self, partitions: list[int]) -> None: ...
     def lost(self, partitions: list[int]) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Committed:
-    """What the group has committed of a partition; an offset below 0: nothing."""
-
-    partition: int
-    offset: int
-    metadata: str | None
 
 
 class GroupMember:
@@ -65,6 +57,7 @@ class GroupMember:
         """Which member this was when it last asked from where a partition goes on."""
         self._given_to: dict[int, str] = {}
         """And which it was when the group gave it the partition."""
+        self._epochs = Epochs(settings, self.client, topic, group) if settings.group_protocol == "consumer" else None
         self._unanswered_since_s: float | None = None
         self._owner = owner
         self._slot = slot
@@ -93,9 +86,12 @@ class GroupMember:
         if failed:
             raise self._unanswered(failed[0])
         self._unanswered_since_s = None
+        found = [Committed.of(each) for each in answers]
         if to_go_on:
-            self._known_as.update(dict.fromkeys((each.partition for each in answers), name))
-        return [Committed(each.partition, each.offset, each.metadata) for each in answers]
+            self._known_as.update(dict.fromkeys((each.partition for each in found), name))
+            if self._epochs is not None:
+                self._epochs.goes_on_from(found)
+        return found
 
     def _unanswered(self, error: KafkaError) -> Exception:
         now_s = self.settings.clock.monotonic()
@@ -113,17 +109,26 @@ class GroupMember:
             "Start this worker again; if that does not help, a transaction of the group is undecided"
         )
 
-    def is_as_committed(self, partitions: Iterable[int]) -> bool:
+    def is_as_committed(self, partitions: Iterable[int], identity: object) -> bool:
         """Whether nobody else can have committed anything of these partitions since `committed` was asked for them to go on from.
+
+        `identity` is what the transaction's offsets are sent with (`Consumer.consumer_group_metadata`), taken before this is asked.
 
         A member whose session is over gets another name when it joins again. The client may then keep what it had without a word
         (librdkafka 2.16, with a slot: the group answers the joining, not the heartbeat, that it does not know the member), though
-        others may have owned and committed it meanwhile, or own it now.
+        others may have owned and committed it meanwhile, or own it now. By KIP-848 it keeps its name; processor.kafka.epochs has more.
         """
+        if self._epochs is not None:
+            return self._epochs.may_commit(partitions, identity)
         name = self.client.memberid()
         return bool(name) and all(
             self._known_as.get(partition) == name == self._given_to.get(partition) for partition in partitions
         )
+
+    def has_committed(self, offsets: Iterable[Offset]) -> None:
+        """A transaction with these went through."""
+        if self._epochs is not None:
+            self._epochs.goes_on_from(Committed.of(each) for each in offsets if each.topic == self.topic)
 
     def _check_given(self, places: Iterable[TopicPartition], name: str) -> None:
         """To ask what is committed does not help who kept partitions without a word: the group may have given them to another.
@@ -159,6 +164,8 @@ class GroupMember:
         its name; but it may have either and its name still (a member of KIP-848 always has). So it is asked at once what it has to
         tell, and from here on nothing is committed before the group was asked again what is. Raises as a poll.
         """
+        if self._epochs is not None:
+            self._epochs.forget(list(self._known_as))
         self._known_as.clear()
         if not starts or not self.client.memberid():
             return
@@ -216,6 +223,8 @@ class GroupMember:
         self._keeping(lambda: tell(partitions))
         for each in partitions:
             self._given_to.pop(each, None)
+        if self._epochs is not None:
+            self._epochs.forget(partitions)
         client.incremental_unassign(places)
         self._went(partitions)
 

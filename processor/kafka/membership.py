@@ -11,7 +11,8 @@ import structlog
 from confluent_kafka import Message, TopicPartition
 
 from processor.kafka.clients import ClientSettings
-from processor.kafka.group import Committed, GroupMember, Owner, end_of
+from processor.kafka.committed import Committed
+from processor.kafka.group import GroupMember, Owner, end_of
 from processor.kafka.reading import first_offsets, high_watermarks, place
 
 _log = structlog.get_logger(__name__)

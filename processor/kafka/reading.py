@@ -47,6 +47,7 @@ _NO_LEADER = (
     KafkaError.FENCED_LEADER_EPOCH,
     KafkaError.UNKNOWN_LEADER_EPOCH,
     KafkaError.OFFSET_NOT_AVAILABLE,
+    KafkaError._NOENT,  # "No leaders found": of none of the partitions that were asked for
 )
 """Brokers that do not agree yet on who leads a partition, or the client has not heard it: for long, where one cannot be reached."""
 _AWAY = (KafkaError._TRANSPORT, KafkaError._TIMED_OUT, KafkaError._ALL_BROKERS_DOWN, KafkaError._RESOLVE)

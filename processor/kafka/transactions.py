@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import structlog
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
@@ -85,25 +85,22 @@ class OutRecord:
     """Called with the record's offset before `run` returns, where somebody needs to know it."""
 
 
+class Member(Protocol):
+    """Of a group, as processor.kafka.group.GroupMember is. Where it is not as committed, nothing is committed."""
+
+    client: Consumer
+
+    def is_as_committed(self, partitions: Iterable[int], identity: object) -> bool: ...
+    def has_committed(self, offsets: Iterable[Offset]) -> None: ...
+
+
 class Transactions:
-    """Runs transactions one after the other for one consumer. Not for use by several threads."""
+    """Runs transactions one after the other for one member of a group. Not for use by several threads."""
 
-    def __init__(
-        self,
-        settings: ClientSettings,
-        consumer: Consumer,
-        *,
-        slot: str | None,
-        group: str,
-        is_as_committed: Callable[[Iterable[int]], bool],
-    ) -> None:
-        """`slot` gives a `transactional.id` that fences this process's dead predecessor; without one it is random.
-
-        `is_as_committed`: as processor.kafka.group.GroupMember has it; where it is not so, nothing is committed.
-        """
-        self._is_as_committed = is_as_committed
+    def __init__(self, settings: ClientSettings, member: Member, *, slot: str | None, group: str) -> None:
+        """`slot` gives a `transactional.id` that fences this process's dead predecessor; without one it is random."""
         self._settings = settings
-        self._consumer = consumer
+        self._member = member
         self._slot = slot
         self._group = group
         self._id = f"{group}-{slot if slot is not None else uuid.uuid4()}"
@@ -139,14 +136,15 @@ class Transactions:
                 raise KafkaException(failures[0] if failures else KafkaError(KafkaError._TIMED_OUT, "flush"))
             # Fetched anew each time: the broker refuses a zombie of an older generation by it. One that has joined again it cannot
             # tell from a member that is where the group is: that is asked for after this, so that no joining falls between.
-            member = self._consumer.consumer_group_metadata()
-            send = partial(producer.send_offsets_to_transaction, list(offsets), member, _CALL_TIMEOUT_S)
+            identity = self._member.client.consumer_group_metadata()
+            send = partial(producer.send_offsets_to_transaction, list(offsets), identity, _CALL_TIMEOUT_S)
             if failures:
                 raise KafkaException(_behind(failures[0], send))
-            if not self._is_as_committed({each.partition for each in offsets}):
-                raise KafkaException(KafkaError(KafkaError.UNKNOWN_MEMBER_ID, "the group session was over"))
+            if not self._member.is_as_committed({each.partition for each in offsets}, identity):
+                raise KafkaException(KafkaError(KafkaError.UNKNOWN_MEMBER_ID, "the group went on without this member"))
             _in_time(send)
             producer.commit_transaction(_CALL_TIMEOUT_S)
+            self._member.has_committed(offsets)
         except (KafkaException, BufferError, SystemError) as error:
             self.discard()
             raise self._judged(reason_of(error), {record.topic for record in records}) from None

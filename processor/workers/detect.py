@@ -109,13 +109,7 @@ class DetectWorker:
             should_stop=should_stop,
         )
         self._standstill = None if options.once else Standstill(settings, topics.verdicts)
-        self._transactions = Transactions(
-            settings,
-            self._consumer.client,
-            slot=options.slot,
-            group=options.group,
-            is_as_committed=self._consumer.is_as_committed,
-        )
+        self._transactions = Transactions(settings, self._consumer, slot=options.slot, group=options.group)
 
     def _published_policies(self, serde: Serde) -> PublishedPolicies:
         return PublishedPolicies(

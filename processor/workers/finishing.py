@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 
 from processor.kafka.clients import ClientSettings
-from processor.kafka.group import Committed
+from processor.kafka.committed import Committed
 from processor.kafka.reading import first_offsets, high_watermarks, read_to_end
 
 _ASK_EVERY_S = 0.3

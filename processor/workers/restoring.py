@@ -7,7 +7,7 @@ import structlog
 from processor.detection.engine import Engine
 from processor.kafka.changelog import Head, RestoreFailed, restore
 from processor.kafka.clients import ClientSettings
-from processor.kafka.group import Committed
+from processor.kafka.committed import Committed
 from processor.kafka.reading import first_offsets, high_watermarks
 from processor.kafka.serde import Serde
 from processor.kafka.topics import TopicNames

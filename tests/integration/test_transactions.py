@@ -10,6 +10,7 @@ from processor.kafka.clients import ClientSettings
 from processor.kafka.group import GroupMember
 from processor.kafka.transactions import TransactionFailed, Transactions
 from tests.brokers import Broker
+from tests.members import Trusted
 from tests.topics_io import make_topics, write_all
 from tests.waiting import wait_until
 
@@ -29,9 +30,7 @@ def member(own_kafka: Broker) -> Iterator[tuple[Consumer, str]]:
 
 
 def _transactions(settings: ClientSettings, consumer: Consumer, slot: str | None = None) -> Transactions:
-    return Transactions(
-        settings, consumer, slot=slot, group="members", is_as_committed=lambda _: bool(consumer.memberid())
-    )
+    return Transactions(settings, Trusted(consumer), slot=slot, group="members")
 
 
 def _wait_for_partitions(consumer: Consumer) -> None:
@@ -89,7 +88,7 @@ def test_a_member_whose_session_is_over_commits_nothing_before_it_has_heard_so(
     own_kafka.pause()
     wait_until(lambda: not consumer.memberid(), "the end of the session")
     own_kafka.resume()
-    with pytest.raises(TransactionFailed, match="session was over"):
+    with pytest.raises(TransactionFailed, match="went on without this member"):
         running.run([], [TopicPartition(topic, 0, 2)])
     asker = clients.consumer(ClientSettings(own_kafka.bootstrap), group="members")
     assert asker.committed([TopicPartition(topic, 0)], timeout=30)[0].offset == 1

@@ -215,7 +215,7 @@ def _records_of_before_a_rewind_are_taken() -> list[Change]:
 
 
 def _who_joined_again_goes_on_where_it_was() -> list[Change]:
-    return [(GroupMember, "is_as_committed", lambda self, partitions: bool(self.client.memberid()))]
+    return [(GroupMember, "is_as_committed", lambda self, partitions, identity: bool(self.client.memberid()))]
 
 
 def _a_gap_is_not_told() -> list[Change]:

@@ -115,9 +115,7 @@ class NotifierProcess:
             serde=records,
             ledger_topic=LedgerTopic(kafka, names.notifications, records),
             membership=lambda owner: Membership(kafka, names.restrictions, group=GROUP, slot=self._slot, owner=owner),
-            transactions=lambda member: Transactions(
-                kafka, member.client, slot=self._slot, group=GROUP, is_as_committed=member.is_as_committed
-            ),
+            transactions=lambda member: Transactions(kafka, member, slot=self._slot, group=GROUP),
             inputs=inputs,
             audience=Audience(published, Notify(("operator@ops.test",))),
             metrics=metrics,

@@ -82,9 +82,9 @@ def renamed() -> Iterator[Callable[[str | None], tuple[GroupMember, Renamed]]]:
         clients_made.append(member.client)
         client = Renamed()
         member.client = client  # type: ignore[assignment]
-        assert not member.is_as_committed([0]), "nothing was given yet"
+        assert not member.is_as_committed([0], None), "nothing was given yet"
         member._on_assign(client, [TopicPartition("topic", 0), TopicPartition("topic", 1)])  # type: ignore[arg-type]
-        assert not member.is_as_committed([0]), "nobody has asked yet"
+        assert not member.is_as_committed([0], None), "nobody has asked yet"
         member.committed([0, 1])
         return member, client
 
@@ -99,12 +99,12 @@ Made = Callable[[str | None], tuple[GroupMember, Renamed]]
 def test_what_a_member_has_may_be_anothers_once_it_has_joined_again(renamed: Made) -> None:
     """Found by a fault campaign: a worker with a slot stood still, and went on where it had been, beside its successor's commits."""
     member, client = renamed("a")
-    assert member.is_as_committed([0, 1])
+    assert member.is_as_committed([0, 1], None)
     client.name = ""
-    assert not member.is_as_committed([0])
+    assert not member.is_as_committed([0], None)
     assert member.committed([0, 1]), "it may be told of a loss yet"
     client.name = "second"
-    assert not member.is_as_committed([0])
+    assert not member.is_as_committed([0], None)
 
 
 def test_who_kept_partitions_without_a_word_ends_and_does_not_ask_what_is_committed(renamed: Made) -> None:
@@ -122,15 +122,15 @@ def test_what_was_lost_and_given_again_is_the_new_members(renamed: Made) -> None
     member._on_lost(client, [TopicPartition("topic", 0), TopicPartition("topic", 1)])  # type: ignore[arg-type]
     member._on_assign(client, [TopicPartition("topic", 1)])  # type: ignore[arg-type]
     assert member.committed([0, 1])
-    assert member.is_as_committed([1])
-    assert not member.is_as_committed([0, 1])
+    assert member.is_as_committed([1], None)
+    assert not member.is_as_committed([0, 1], None)
 
 
 def test_a_member_without_a_slot_waits_for_the_loss_that_it_is_told_of(renamed: Made) -> None:
     member, client = renamed(None)
     client.name = "second"
     assert member.committed([0])
-    assert not member.is_as_committed([0])
+    assert not member.is_as_committed([0], None)
 
 
 def test_who_only_wants_to_know_how_far_the_group_is_has_not_gone_back_to_it() -> None:
@@ -140,9 +140,9 @@ def test_who_only_wants_to_know_how_far_the_group_is_has_not_gone_back_to_it() -
     member.client = renamed  # type: ignore[assignment]
     member._on_assign(renamed, [TopicPartition("topic", 0)])  # type: ignore[arg-type]
     member.committed([0, 1], to_go_on=False)
-    assert not member.is_as_committed([0])
+    assert not member.is_as_committed([0], None)
     member.committed([0])
-    assert member.is_as_committed([0])
+    assert member.is_as_committed([0], None)
     client.close()
 
 
@@ -172,9 +172,9 @@ def test_after_partitions_were_assigned_anew_nothing_is_committed_before_the_gro
     answered.calls.clear()
     member.restart({1: 5})
     assert answered.calls == ["unassign", "assign", "poll"], "what it has to tell is heard before anything else is done"
-    assert not member.is_as_committed([0])
+    assert not member.is_as_committed([0], None)
     member.committed([0, 1])
-    assert member.is_as_committed([0, 1])
+    assert member.is_as_committed([0, 1], None)
     client.close()
 
 

@@ -12,7 +12,7 @@ from processor.detection.layout import CELLS_MAX, SENDERS_MAX
 from processor.detection.soundness import Unsound
 from processor.kafka.changelog import CommitMark, RestoreFailed, _Log
 from processor.kafka.columns import senders_values, unpacked
-from processor.kafka.group import Committed
+from processor.kafka.committed import Committed
 from processor.kafka.serde import Serde
 from processor.policies.policy import PolicySet
 from tests.engines import new_engine

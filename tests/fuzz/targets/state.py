@@ -20,7 +20,7 @@ from processor.kafka import changelog, journal
 from processor.kafka.audit_source import AuditSource, Pins
 from processor.kafka.changelog import CommitMark, Head, RestoreFailed, _Log
 from processor.kafka.columns import unpacked
-from processor.kafka.group import Committed
+from processor.kafka.committed import Committed
 from processor.kafka.reading import ReadingFailed
 from processor.kafka.serde import Serde
 from processor.policies.limits import LIMITS

@@ -19,6 +19,7 @@ from processor.kafka.feeder import Feeder, FeedRefused
 from processor.kafka.rights import is_hidden
 from processor.kafka.topics import TopicShape, designed_topics
 from processor.kafka.transactions import Offset, OutRecord, TransactionImpossible, Transactions
+from tests.members import Trusted
 from tests.secured import NAMES, PREFIX, SecuredKafka
 from tests.waiting import wait_until
 
@@ -135,7 +136,7 @@ def test_a_worker_that_may_read_a_topic_but_not_write_it_ends_with_the_topics_na
     settings, group = kafka.kafka("detector"), f"{PREFIX}senderwatch-detector"
     member = consumer(settings, group=group)
     try:
-        transactions = Transactions(settings, member, slot=None, group=group, is_as_committed=lambda _: True)
+        transactions = Transactions(settings, Trusted(member), slot=None, group=group)
         with pytest.raises(TransactionImpossible, match=f"lacks the right Write on topic {NAMES.policies} "):
             transactions.run(
                 [OutRecord(NAMES.journal, b"x"), OutRecord(NAMES.policies, b"x")], [Offset(NAMES.verdicts, 0, 0)]

@@ -1,0 +1,88 @@
+"""Whether a member of a group by KIP-848 may commit: the group is asked, since its name and its epoch do not tell.
+
+The broker takes offsets of any partition from whoever has the group's newest epoch for him, and the client can have that and a
+partition that is another's. While partitions are being restored in its callback, the client tells a coordinator that it has
+found anew of those alone that it had before (librdkafka 2.16). Is one of them to go elsewhere, then the group takes that for the
+word that it is free, gives it away, and this member its new epoch.
+"""
+
+from collections.abc import Iterable
+from typing import cast
+
+import structlog
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, ConsumerGroupDescription
+
+from processor.kafka.clients import ClientSettings, admin
+from processor.kafka.committed import Committed
+
+_log = structlog.get_logger(__name__)
+
+_ASK_TIMEOUT_S = 5.0
+
+
+class Epochs:
+    """Of one member and the partitions of its topic: where it stands, and whether the group stands there too.
+
+    Why that is enough: a partition leaves a member's hands in the group only together with his epoch, and the broker takes
+    offsets for his newest epoch alone. So who has it in an epoch has it until that ends; and what is committed then is his own.
+    """
+
+    def __init__(self, settings: ClientSettings, client: Consumer, topic: str, group: str) -> None:
+        self._settings = settings
+        self._client = client
+        self._topic = topic
+        self._group = group
+        self._admin: AdminClient | None = None
+        self._stands: dict[int, Committed] = {}
+        self._identity: object = None
+        """The member and its epoch, as the client spells them for a transaction."""
+        self._confirmed: set[int] = set()
+        """The partitions that are this member's in that epoch, who stands where the group stands."""
+
+    def goes_on_from(self, committed: Iterable[Committed]) -> None:
+        """The member has asked what is committed, and goes on from there, or has just committed it himself."""
+        self._stands.update((each.partition, each) for each in committed)
+
+    def forget(self, partitions: Iterable[int]) -> None:
+        """They are not the member's any more, or he is to ask before he commits again."""
+        for partition in partitions:
+            self._stands.pop(partition, None)
+            self._confirmed.discard(partition)
+
+    def may_commit(self, partitions: Iterable[int], identity: object) -> bool:
+        """Whether who commits these partitions as `identity` follows on what the group has committed. Asks once an epoch."""
+        if identity != self._identity:
+            self._identity = identity
+            self._confirmed.clear()
+        asked = set(partitions) - self._confirmed
+        if not asked <= self._stands.keys():
+            return False
+        try:
+            is_so = not asked or (asked <= self._owned() and self._is_where_it_stands(asked))
+        except KafkaException as error:
+            _log.warning("the group does not say who owns what", reason=error.args[0].str())
+            return False
+        if is_so:
+            self._confirmed |= asked
+        return is_so
+
+    def _owned(self) -> set[int]:
+        """The member's partitions, as the group has them."""
+        if self._admin is None:
+            self._admin = admin(self._settings)
+        answer = self._admin.describe_consumer_groups([self._group], request_timeout=_ASK_TIMEOUT_S)[self._group]
+        group = cast("ConsumerGroupDescription", answer.result(2 * _ASK_TIMEOUT_S))
+        name = self._client.memberid()
+        return {
+            place.partition
+            for member in group.members
+            if member.member_id == name
+            for place in member.assignment.topic_partitions
+            if place.topic == self._topic
+        }
+
+    def _is_where_it_stands(self, partitions: Iterable[int]) -> bool:
+        places = [TopicPartition(self._topic, partition) for partition in partitions]
+        answers = self._client.committed(places, timeout=_ASK_TIMEOUT_S)
+        return all(each.error is None and Committed.of(each) == self._stands[each.partition] for each in answers)
