@@ -29,7 +29,7 @@ Scalar = TypeVar("Scalar", bound=np.generic)
 
 
 def _record(fields: list[tuple[str, str]]) -> np.dtype[np.void]:
-    return np.dtype((np.record, np.dtype(fields, align=True)))
+    return np.dtype((np.record, np.dtype(fields)))
 
 
 SENDER = _record(

@@ -60,10 +60,7 @@ def audit(
         source = AuditSource(client_settings(settings), topic_names(settings), records, pins, should_stop)
         published = source.published()
     tasks = [(settings, pins, options, each, published.get(each, {})) for each in sorted(pins.committed)]
-    if min(options.jobs, len(tasks)) <= 1:
-        found = [_audit_partition(*task, should_stop, progress) for task in tasks]
-    else:
-        found = side_by_side(_audit_partition, tasks, options.jobs, should_stop, progress)
+    found = side_by_side(_audit_partition, tasks, options.jobs, should_stop, progress)
     nowhere = [_partition_of_none(each, published[each]) for each in published if each not in pins.committed]
     return AuditReport(pins.to_json(), tuple(sorted([*found, *nowhere], key=lambda each: each.partition)))
 

@@ -1,4 +1,4 @@
-"""The same work on several parts, side by side in processes of their own, with progress and an end at a signal."""
+"""The same work on several parts, in this process or side by side in processes of their own, with progress and an end at a signal."""
 
 import multiprocessing
 import signal
@@ -38,9 +38,11 @@ def side_by_side(
 ) -> list[Answer]:
     """`work(*task, should_stop, progress)` for each task, up to `jobs` at a time; the answers in the order of the tasks.
 
-    What one raises is raised, ReadingStopped after `should_stop`, ReadingFailed when a process was killed. Processes are not forked: a
-    client of Kafka does not survive that.
+    With one job, in this process. What one raises is raised, ReadingStopped after `should_stop`, ReadingFailed when a process was
+    killed. Processes are not forked: a client of Kafka does not survive that.
     """
+    if min(jobs, len(tasks)) <= 1:
+        return [work(*task, should_stop, progress) for task in tasks]
     context = multiprocessing.get_context("spawn")
     done, stop = context.Array("q", 2 * len(tasks)), context.Value("b", 0)
     with ProcessPoolExecutor(min(jobs, len(tasks)), context, _begin, (done, stop)) as pool:

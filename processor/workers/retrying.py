@@ -88,10 +88,7 @@ def retry(
     # Nobody has decided anything: then the newest policies are those that would have been in force.
     beginning = PolicySet() if is_decided(pins) else newest_policies(settings, pins, should_stop)
     tasks = [(settings, pins, options, beginning, each) for each in sorted(pins.committed)]
-    if min(options.jobs, len(tasks)) <= 1:
-        parts = [_try_partition(*task, should_stop, progress) for task in tasks]
-    else:
-        parts = side_by_side(_try_partition, tasks, options.jobs, should_stop, progress)
+    parts = side_by_side(_try_partition, tasks, options.jobs, should_stop, progress)
     return Tried(
         totals_together([part.totals for part in parts]),
         tuple(outcomes_together(outcomes) for outcomes in zip(*(part.outcomes for part in parts), strict=True)),

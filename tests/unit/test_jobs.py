@@ -30,6 +30,8 @@ def work(what: str, should_stop: Callable[[], bool], progress: Progress) -> str:
         os.kill(os.getpid(), signal.SIGTERM)
     if what == "held back":
         return ",".join(signal.Signals(each).name for each in sorted(signal.pthread_sigmask(signal.SIG_BLOCK, ())))
+    if what == "process":
+        return str(os.getpid())
     if what in FAILURES:
         raise FAILURES[what]
     return what
@@ -50,9 +52,14 @@ def test_answers_come_in_the_order_of_the_parts_and_signals_are_for_the_parent()
     assert worked("one", "signals", "three") == ["one", "signals", "three"]
 
 
+def test_one_part_is_worked_on_in_this_process() -> None:
+    assert worked("process") == [str(os.getpid())]
+    assert str(os.getpid()) not in worked("process", "process")
+
+
 def test_a_signal_that_comes_while_a_process_loads_its_modules_does_not_end_it() -> None:
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
-    assert worked("held back") == ["SIGINT,SIGTERM"]
+    assert worked("held back", "one") == ["SIGINT,SIGTERM", "one"]
     assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before
 
 
