@@ -15,46 +15,49 @@ from typing import Any
 
 import confluent_kafka
 import psutil
+from confluent_kafka import KafkaException
 
 from bench import broker as brokers
+from bench import options
 from bench.broker import ROOT, Broker, NoBroker
 from bench.contenders import CONTENDERS, DETECT, Contender
 from bench.costs import Cost, RunFailed, measured, python
 from bench.decisions import Decisions, WrongDecisions, published
 from bench.ground import Ground, Report, say
+from bench.once import NotAlone, Stopped, alone, stopped_by_signals
+from bench.peers import require_made
 from bench.plots import draw
 from bench.results import Measured, steps_table, tables, write
 from bench.sections import COSTS, SECTIONS
 from bench.topics import make_topics
 from processor.kafka.topics import TopicNames
 
-RECORDS, RUNS = 3_000_000, 5
-QUICK_RECORDS, QUICK_RUNS = 1_000_000, 3
 EMPTY_RUNS = PROFILE_RUNS = 3
-SPREADS = ("skewed", "even")
-"""The names in bench.traffic, which is not imported here: see bench.costs."""
 
 
 class Bench:
     """One broker, one folder for logs, and the runs on it."""
 
-    def __init__(self, broker: Broker, folder: Path) -> None:
+    def __init__(self, broker: Broker, folder: Path, traffic: tuple[str, ...], policies: Path | None) -> None:
         self._broker = broker
         self._folder = folder
+        self._traffic = traffic
+        self._policies = policies
         self._logs = 0
 
     def fill(self, spread: str, records: int) -> TopicNames:
         """New topics with the verdicts of one spread."""
         topics = TopicNames(f"{spread}-")
         say(f"{spread}: writing {records:,} verdicts")
-        make_topics(self._broker.bootstrap, topics)
-        self._cost(python("-m", "bench.traffic", self._broker.bootstrap, topics.prefix, spread, str(records)))
+        self._make(topics)
+        where = (self._broker.bootstrap, topics.prefix)
+        self._cost(python("-m", "bench.traffic", *where, spread, str(records), *self._traffic))
         return topics
 
     def empty_runs(self, runs: int) -> dict[str, tuple[Cost, ...]]:
         """What each contender spends when there is nothing to read; by contender."""
         topics = TopicNames("empty-")
-        make_topics(self._broker.bootstrap, topics)
+        self._make(topics)
         say("start-up: runs on an empty topic")
         self._run(DETECT, topics)  # compiles the kernels, if need be
         costs: dict[str, list[Cost]] = {contender.name: [] for contender in CONTENDERS}
@@ -102,6 +105,12 @@ class Bench:
             profiles.append(json.loads(out.read_text()))
         return profiles
 
+    def _make(self, topics: TopicNames) -> None:
+        make_topics(self._broker.bootstrap, topics)
+        if self._policies is not None:
+            where = ("--bootstrap-servers", self._broker.bootstrap, "--topic-prefix", topics.prefix)
+            self._cost(python("-m", "processor.cli.main", "policy", "apply", str(self._policies.resolve()), *where))
+
     def _run(self, contender: Contender, topics: TopicNames) -> Cost:
         contender.prepare(self._broker.bootstrap, topics)
         return self._cost(contender.command(self._broker.bootstrap, topics))
@@ -140,43 +149,11 @@ def _processor() -> str:
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
 
 
-def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m bench", description="What a record costs the detector, beside a consumer that does nothing."
-    )
-    parser.add_argument("--records", type=int, metavar="N", help=f"of each topic (default {RECORDS:,})")
-    parser.add_argument("--runs", type=int, metavar="R", help=f"of each contender on each topic (default {RUNS})")
-    parser.add_argument(
-        "--quick",
-        action="store_true",
-        help=f"{QUICK_RECORDS:,} records and {QUICK_RUNS} runs, where not given otherwise",
-    )
-    parser.add_argument(
-        "--section",
-        action="append",
-        choices=(COSTS, *SECTIONS),
-        help="this part alone, or these, where given more than once (default: all)",
-    )
-    parser.add_argument("--only", choices=SPREADS, help=f"{COSTS}: one spread of mail over senders instead of both")
-    parser.add_argument("--profile", action="store_true", help="also where the detector's time goes, step by step")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="where the JSON goes (default bench/out/TIME.json)")
-    chosen = parser.parse_args(words)
-    if chosen.records is None:
-        chosen.records = QUICK_RECORDS if chosen.quick else RECORDS
-    if chosen.runs is None:
-        chosen.runs = QUICK_RUNS if chosen.quick else RUNS
-    if chosen.records < 1 or chosen.runs < 1:
-        parser.error("--records and --runs must be 1 or more")
-    chosen.section = chosen.section or [COSTS, *SECTIONS]
-    chosen.out = chosen.out or ROOT / "bench" / "out" / f"{time.strftime('%Y%m%d-%H%M%S')}.json"
-    return chosen
-
-
 def _measure_costs(
     bench: Bench, chosen: argparse.Namespace, results: list[Measured], profiles: dict[str, list[dict[str, int]]]
 ) -> None:
     empty_runs = bench.empty_runs(min(EMPTY_RUNS, chosen.runs))
-    for spread in SPREADS if chosen.only is None else (chosen.only,):
+    for spread in chosen.spreads:
         topics = bench.fill(spread, chosen.records)
         results += bench.compare(spread, topics, chosen.records, chosen.runs, empty_runs)
         if chosen.profile:
@@ -185,35 +162,53 @@ def _measure_costs(
 
 def main(words: Sequence[str] | None = None) -> int:
     """Measure, print the tables, write the file; returns the exit status."""
-    chosen = _arguments(words)
+    chosen = options.chosen(words)
+    try:
+        if {"contenders", "restore"} & set(chosen.section):
+            require_made()
+        with stopped_by_signals(), alone():
+            return _measure(chosen)
+    except Stopped as stopped:
+        return 128 + stopped.number
+    except (RunFailed, NotAlone) as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 1
+
+
+def _measure(chosen: argparse.Namespace) -> int:
     machine = _machine()
     folder = Path(tempfile.mkdtemp(prefix="senderwatch-bench-"))
     results: list[Measured] = []
     profiles: dict[str, list[dict[str, int]]] = {}
     reports: dict[str, Report] = {}
+    status = 0
     try:
         with brokers.running(folder / "kafka") as broker:
             if COSTS in chosen.section:
-                _measure_costs(Bench(broker, folder), chosen, results, profiles)
+                _measure_costs(Bench(broker, folder, chosen.traffic, chosen.policies), chosen, results, profiles)
             for name in SECTIONS:
                 if name in chosen.section:
-                    reports[name] = SECTIONS[name](Ground(broker, folder, chosen.quick))
-    except (NoBroker, RunFailed, WrongDecisions) as error:
+                    reports[name] = SECTIONS[name](Ground(broker, folder, chosen.quick, chosen.traffic))
+    except (NoBroker, RunFailed, WrongDecisions, KafkaException, TimeoutError) as error:
         print(f"bench: {error} (logs are in {folder})", file=sys.stderr)
         status = 1
-    else:
-        status = 0
+    except Stopped as stopped:
+        say(f"stopped by {stopped.name}")
+        status = 128 + stopped.number
     finally:
         shutil.rmtree(folder / "kafka", ignore_errors=True)
-    if status == 0:
+    if status != 1:
         shutil.rmtree(folder)
+    if not (results or profiles or reports):
+        say("nothing had been measured to its end: no file was written")
+        return status
     figures = {name: report.figures for name, report in reports.items()}
     write(chosen.out, machine, results, profiles, figures)
     texts = [tables(results)] if results else []
     texts += [steps_table(profiles, chosen.records)] if profiles else []
     print("\n\n".join([*texts, *(report.text for report in reports.values())]))
-    draw(figures, chosen.out.parent, f"{chosen.out.stem}-")
-    say(f"all figures are in {chosen.out}, pictures beside it")
+    is_drawn = draw(figures, chosen.out.parent, f"{chosen.out.stem}-")
+    say(f"{'all' if status == 0 else 'the'} figures are in {chosen.out}" + (", pictures beside it" if is_drawn else ""))
     return status
 
 

@@ -32,11 +32,12 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """The broker, a folder for logs, and whether the short form is wanted."""
+    """The broker, a folder for logs, whether the short form is wanted, and the caller's own mail as words for `bench.traffic`."""
 
     broker: Broker
     folder: Path
     quick: bool
+    traffic: tuple[str, ...] = ()
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     def topics(self, prefix: str) -> TopicNames:

@@ -3,7 +3,8 @@
 import argparse
 import json
 import statistics
-from collections.abc import Callable, Mapping
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -107,16 +108,33 @@ def _count(value: float) -> str:
     return f"{value:,.0f}" if value >= 1 or value == 0 else f"{value:.1f}"
 
 
-def main() -> None:
+def main(words: Sequence[str] | None = None) -> int:
     """Draw pictures from the file of a benchmark."""
-    parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("figures", type=Path)
-    parser.add_argument("folder", type=Path)
+    parser = argparse.ArgumentParser(prog="python -m bench.plots", description=main.__doc__)
+    parser.add_argument("figures", type=Path, help="what `python -m bench` wrote: bench/out/TIME.json")
+    parser.add_argument("folder", type=Path, help="where the pictures go (SVG)")
     parser.add_argument("--prefix", default="", help="of the pictures' names")
-    chosen = parser.parse_args()
-    for path in draw(json.loads(chosen.figures.read_text()), chosen.folder, chosen.prefix):
+    chosen = parser.parse_args(words)
+    try:
+        figures = json.loads(chosen.figures.read_text())
+        if not isinstance(figures, dict):
+            raise TypeError("no object")
+        drawn = draw(figures, chosen.folder, chosen.prefix)
+    except OSError as error:
+        print(f"bench.plots: {error.filename}: {error.strerror}", file=sys.stderr)
+        return 1
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        what = f"{type(error).__name__}: {error}"
+        print(f"bench.plots: {chosen.figures} is damaged, or of another version of the bench ({what})", file=sys.stderr)
+        return 1
+    if not drawn:
+        known = ", ".join(section for section, _ in PICTURES.values())
+        print(f"bench.plots: {chosen.figures} has none of the sections with pictures: {known}", file=sys.stderr)
+        return 1
+    for path in drawn:
         print(path)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -5,7 +5,7 @@
 
 import argparse
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from confluent_kafka import Producer
 
@@ -50,6 +50,7 @@ SPREADS = {
         Spread("even", senders=100_000, skew=0.0),
         Spread("million", senders=1_000_000, skew=0.0),
         Spread("vast", senders=5_000_000, skew=0.0),
+        Spread("own", senders=14_500, skew=0.9),  # with what the caller wants otherwise
     )
 }
 
@@ -87,8 +88,13 @@ def main() -> None:
     parser.add_argument("records", type=int)
     parser.add_argument("--hours", type=float, default=HOURS, help="of event time (default %(default)s)")
     parser.add_argument("--end-ms", type=int, default=MIDNIGHT_MS, help="when they end (default %(default)s)")
+    wishes = [
+        parser.add_argument(f"--{name}", type=kind, help="other than the spread's").dest
+        for name, kind in (("senders", int), ("skew", float), ("tenants", int), ("compromised", int), ("seed", int))
+    ]
     chosen = parser.parse_args()
     traffic = SPREADS[chosen.spread].traffic(chosen.records, chosen.hours, chosen.end_ms)
+    traffic = replace(traffic, **{name: value for name in wishes if (value := getattr(chosen, name)) is not None})
     write(chosen.bootstrap, TopicNames(chosen.prefix).verdicts, batches(traffic))
 
 
