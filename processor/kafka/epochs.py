@@ -3,7 +3,7 @@
 The broker takes offsets of any partition from whoever has the group's newest epoch for him, and the client can have that and a
 partition that is another's. While partitions are being restored in its callback, the client tells a coordinator that it has
 found anew of those alone that it had before (librdkafka 2.16). Is one of them to go elsewhere, then the group takes that for the
-word that it is free, gives it away, and this member its new epoch.
+word that it is free, gives it away, and this member its new epoch (docs/adr/0021-the-group-is-asked-what-is-ours.md).
 """
 
 from collections.abc import Iterable

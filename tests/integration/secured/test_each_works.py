@@ -32,6 +32,12 @@ def test_staff_the_notifier_and_an_auditor_can_work(kafka: SecuredKafka) -> None
         said = kafka.run(login, *command)
         assert said.status == 0, said.text
         assert expected in said.text
+    newer = kafka.settings_file("notifier")
+    newer.write_text(newer.read_text().replace("[kafka]\n", '[kafka]\ngroup_protocol = "consumer"\n'))
+    said = kafka.run("notifier", "notify", *outbox, settings=newer)
+    assert said.status == 0, said.text
+    assert "mail accepted" in said.text
+    assert "who owns what" not in said.text
     blocks = kafka.run("subscriber", "events", "--once", "--type", "SenderBlocked").text.splitlines()
     said = kafka.run("auditor", "explain", json.loads(blocks[0])["id"])
     assert said.status == 0, said.text
