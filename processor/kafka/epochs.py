@@ -7,12 +7,14 @@ word that it is free, gives it away, and this member its new epoch (docs/adr/002
 """
 
 from collections.abc import Iterable
+from functools import partial
 from typing import cast
 
 import structlog
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, ConsumerGroupDescription
 
+from processor.kafka.answers import answered
 from processor.kafka.clients import ClientSettings, admin
 from processor.kafka.committed import Committed
 
@@ -71,8 +73,10 @@ class Epochs:
         """The member's partitions, as the group has them."""
         if self._admin is None:
             self._admin = admin(self._settings)
-        answer = self._admin.describe_consumer_groups([self._group], request_timeout=_ASK_TIMEOUT_S)[self._group]
-        group = cast("ConsumerGroupDescription", answer.result(2 * _ASK_TIMEOUT_S))
+        ask = partial(self._admin.describe_consumer_groups, [self._group])
+        clock = self._settings.clock
+        answers = answered(lambda left_s: ask(request_timeout=left_s), clock.monotonic() + _ASK_TIMEOUT_S, clock)
+        group = cast("ConsumerGroupDescription", answers[self._group].result())
         name = self._client.memberid()
         return {
             place.partition

@@ -9,14 +9,14 @@ still open below the mark holds the end back, and the reader waits for its outco
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future, wait
-from typing import Any, cast
+from typing import cast
 
 import structlog
 from confluent_kafka import IsolationLevel, KafkaError, KafkaException, Message, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from processor.clock import Clock
+from processor.kafka.answers import answered
 from processor.kafka.clients import READER_GROUP, ClientSettings, admin, consumer
 from processor.kafka.errors import BrokerUnreachable
 from processor.kafka.rights import is_hidden, lacks
@@ -35,7 +35,6 @@ _ASK_TIMEOUT_S = 30.0
 _NO_RECORD = -1
 """The answer for a time after which there is none."""
 _ASK_AGAIN_S = 0.1
-_FIRST_ANSWER_S = 0.1
 _SAY_AFTER_S = 10.0
 """The longest that an abandoned transaction usually holds readers back; whoever waits longer says for what."""
 
@@ -176,7 +175,7 @@ def _answers(
     clock = settings.clock
     deadline = clock.monotonic() + timeout_s
     while True:
-        answers = _answered(
+        answers = answered(
             lambda left_s: client.list_offsets(places, isolation_level=isolation, request_timeout=left_s),
             deadline,
             clock,
@@ -202,23 +201,6 @@ def _answers(
                 asked = ", ".join(topics)
                 raise ReadingFailed(f"cannot ask for the offsets of {asked}: {error.str()}") from None
             clock.sleep(_ASK_AGAIN_S)  # no leader now: a broker restarts, or the topic is a moment old
-
-
-def _answered(
-    ask: Callable[[float], dict[TopicPartition, Future[Any]]], deadline: float, clock: Clock
-) -> dict[TopicPartition, Future[Any]]:
-    """Asks, and asks again when nothing comes for a moment, then for longer; the same client answers the second time at once.
-
-    `ask` is given the seconds that are left. A new client's first question can fall between its first connection and the one
-    that takes its place. It then waits for a timer, one second or three (librdkafka 2.16: one in twenty on a real broker).
-    """
-    patience_s = _FIRST_ANSWER_S
-    while True:
-        left_s = deadline - clock.monotonic()
-        answers = ask(max(left_s, _FIRST_ANSWER_S))
-        if left_s <= patience_s or not wait(answers.values(), patience_s).not_done:
-            return answers
-        patience_s *= 2
 
 
 def read_to_end(

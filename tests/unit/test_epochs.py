@@ -1,0 +1,111 @@
+"""What the group says of a member is asked once an epoch, and a commit that does not follow on it is refused."""
+
+from concurrent.futures import Future
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
+
+from processor.kafka.clients import ClientSettings, Makers
+from processor.kafka.committed import Committed
+from processor.kafka.epochs import Epochs
+
+TOPIC, GROUP = "t", "members"
+
+
+class Group:
+    """What the group would say, and how often it was asked."""
+
+    def __init__(self) -> None:
+        self.owned = {0, 1}
+        self.committed_offsets = {0: 10, 1: 20}
+        self.asked = 0
+        self.is_away = False
+
+    # As a consumer's client.
+    def memberid(self) -> str:
+        return "us"
+
+    def committed(self, places: list[TopicPartition], timeout: float) -> list[TopicPartition]:
+        return [
+            TopicPartition(TOPIC, each.partition, self.committed_offsets[each.partition], metadata="")
+            for each in places
+        ]
+
+    # As an admin client.
+    def describe_consumer_groups(self, groups: list[str], request_timeout: float) -> dict[str, Future[Any]]:
+        self.asked += 1
+        answer: Future[Any] = Future()
+        if self.is_away:
+            answer.set_exception(KafkaException(KafkaError(KafkaError._TIMED_OUT)))
+        else:
+            answer.set_result(SimpleNamespace(members=[_member("us", self.owned), _member("other", {0, 1, 2})]))
+        return {groups[0]: answer}
+
+
+def _member(name: str, owned: set[int]) -> SimpleNamespace:
+    places = [TopicPartition(TOPIC, each) for each in owned] + [TopicPartition("another", 2)]
+    return SimpleNamespace(member_id=name, assignment=SimpleNamespace(topic_partitions=places))
+
+
+@pytest.fixture
+def group() -> Group:
+    return Group()
+
+
+@pytest.fixture
+def epochs(group: Group) -> Epochs:
+    """Of a member that has asked what is committed, and goes on from there."""
+    settings = ClientSettings("127.0.0.1:1", makers=Makers(admin=cast(Any, lambda *_, **__: group)))
+    made = Epochs(settings, cast(Any, group), TOPIC, GROUP)
+    made.goes_on_from([Committed(0, 10, None), Committed(1, 20, None)])
+    return made
+
+
+def test_the_group_is_asked_once_an_epoch(group: Group, epochs: Epochs) -> None:
+    for _ in range(3):
+        assert epochs.may_commit([0, 1], "epoch 1")
+    assert group.asked == 1
+    assert epochs.may_commit([0, 1], "epoch 2")
+    assert group.asked == 2
+
+
+def test_what_the_group_has_given_on_is_not_committed(group: Group, epochs: Epochs) -> None:
+    group.owned = {0}
+    assert not epochs.may_commit([0, 1], "epoch 1")
+    assert not epochs.may_commit([1], "epoch 1")
+    assert epochs.may_commit([0], "epoch 1")
+
+
+def test_what_another_has_committed_between_two_epochs_is_not_committed_over(group: Group, epochs: Epochs) -> None:
+    assert epochs.may_commit([0, 1], "epoch 1")
+    epochs.goes_on_from([Committed(0, 11, None)])
+    group.committed_offsets = {0: 11, 1: 25}
+    assert epochs.may_commit([0, 1], "epoch 1"), "nobody else can commit in this epoch"
+    assert not epochs.may_commit([0, 1], "epoch 3")
+    epochs.goes_on_from([Committed(1, 25, None)])
+    assert epochs.may_commit([0, 1], "epoch 3")
+
+
+def test_who_has_not_asked_what_is_committed_commits_nothing(group: Group, epochs: Epochs) -> None:
+    group.owned = {0, 1, 2}
+    assert not epochs.may_commit([2], "epoch 1")
+    epochs.forget([1])
+    assert not epochs.may_commit([1], "epoch 1")
+    assert group.asked == 0
+
+
+def test_a_partition_that_comes_back_in_the_same_epoch_is_asked_about_again(group: Group, epochs: Epochs) -> None:
+    assert epochs.may_commit([1], "epoch 1")
+    epochs.forget([1])
+    epochs.goes_on_from([Committed(1, 20, None)])
+    group.owned = {0}
+    assert not epochs.may_commit([1], "epoch 1")
+
+
+def test_a_group_that_does_not_answer_allows_nothing(group: Group, epochs: Epochs) -> None:
+    group.is_away = True
+    assert not epochs.may_commit([0], "epoch 1")
+    group.is_away = False
+    assert epochs.may_commit([0], "epoch 1")
