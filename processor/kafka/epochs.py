@@ -12,7 +12,7 @@ from typing import cast
 
 import structlog
 from confluent_kafka import Consumer, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, ConsumerGroupDescription
+from confluent_kafka.admin import ConsumerGroupDescription
 
 from processor.kafka.answers import answered
 from processor.kafka.clients import ClientSettings, admin
@@ -35,7 +35,6 @@ class Epochs:
         self._client = client
         self._topic = topic
         self._group = group
-        self._admin: AdminClient | None = None
         self._stands: dict[int, Committed] = {}
         self._identity: object = None
         """The member and its epoch, as the client spells them for a transaction."""
@@ -71,9 +70,9 @@ class Epochs:
 
     def _owned(self) -> set[int]:
         """The member's partitions, as the group has them."""
-        if self._admin is None:
-            self._admin = admin(self._settings)
-        ask = partial(self._admin.describe_consumer_groups, [self._group])
+        # A new one each time: one that has met brokers that were all away may wait for the group's coordinator for ever, see Transactions.
+        client = admin(self._settings)
+        ask = partial(client.describe_consumer_groups, [self._group])
         clock = self._settings.clock
         answers = answered(lambda left_s: ask(request_timeout=left_s), clock.monotonic() + _ASK_TIMEOUT_S, clock)
         group = cast("ConsumerGroupDescription", answers[self._group].result())

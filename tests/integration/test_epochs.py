@@ -150,6 +150,21 @@ def test_members_go_on_committing_while_others_come_and_go(join: Callable[[], Wo
     assert [each.offset for each in first.member.committed([0, 1])] == [5, 5]
 
 
+def test_the_group_is_asked_after_the_brokers_were_away_as_well(own_kafka: Broker, join: Callable[[], Worker]) -> None:
+    """Found by a fault campaign: a client that has met that gets no answer of the group's coordinator, now and for ever."""
+    worker = join()
+    worker.may_go_on.set()
+    wait_until(worker.has(0, 1), "both partitions", 60)
+    worker.surely_commit(0, 1)
+    own_kafka.stop()
+    own_kafka.start()
+    wait_until(worker.has(0, 1), "both partitions after the outage", 60)
+    epochs = worker.member._epochs
+    assert epochs is not None
+    epochs._identity = None  # a new epoch
+    worker.surely_commit(0, 2)
+
+
 def test_who_does_not_stand_where_the_group_stands_commits_nothing(join: Callable[[], Worker]) -> None:
     worker = join()
     worker.may_go_on.set()
