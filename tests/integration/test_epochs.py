@@ -151,7 +151,7 @@ def test_members_go_on_committing_while_others_come_and_go(join: Callable[[], Wo
 
 
 def test_the_group_is_asked_after_the_brokers_were_away_as_well(own_kafka: Broker, join: Callable[[], Worker]) -> None:
-    """Found by a fault campaign: a client that has met that gets no answer of the group's coordinator, now and for ever."""
+    """Found by a fault campaign: a client that was kept over that may get no answer of the coordinator, now and for ever."""
     worker = join()
     worker.may_go_on.set()
     wait_until(worker.has(0, 1), "both partitions", 60)
