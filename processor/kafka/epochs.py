@@ -11,7 +11,7 @@ from functools import partial
 from typing import cast
 
 import structlog
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import ConsumerGroupDescription
 
 from processor.kafka.answers import answered
@@ -26,8 +26,10 @@ _ASK_TIMEOUT_S = 5.0
 class Epochs:
     """Of one member and the partitions of its topic: where it stands, and whether the group stands there too.
 
-    Why that is enough: a partition leaves a member's hands in the group only together with his epoch, and the broker takes
-    offsets for his newest epoch alone. So who has it in an epoch has it until that ends; and what is committed then is his own.
+    Why that is enough: the group takes a partition from a living member only when he no longer names it among his. His epoch
+    mostly ends with that, but not always (Kafka 4.3: who has still more to let go of stays in his). But once its callback is over
+    the client names a partition until it tells that it goes, and then it is forgotten here. So who has it in an epoch, and has
+    restored it, has it until that ends or he is told; and what is committed then is his own.
     """
 
     def __init__(self, settings: ClientSettings, client: Consumer, topic: str, group: str) -> None:
@@ -52,7 +54,10 @@ class Epochs:
             self._confirmed.discard(partition)
 
     def may_commit(self, partitions: Iterable[int], identity: object) -> bool:
-        """Whether who commits these partitions as `identity` follows on what the group has committed. Asks once an epoch."""
+        """Whether who commits these partitions as `identity` follows on what the group has committed. Asks once an epoch.
+
+        Raises KafkaException where the login may not ask: to try again would not help.
+        """
         if identity != self._identity:
             self._identity = identity
             self._confirmed.clear()
@@ -62,6 +67,8 @@ class Epochs:
         try:
             is_so = not asked or (asked <= self._owned() and self._is_where_it_stands(asked))
         except KafkaException as error:
+            if error.args[0].code() == KafkaError.GROUP_AUTHORIZATION_FAILED:
+                raise
             _log.warning("the group does not say who owns what", reason=error.args[0].str())
             return False
         if is_so:

@@ -21,7 +21,7 @@ class Group:
         self.owned = {0, 1}
         self.committed_offsets = {0: 10, 1: 20}
         self.asked = 0
-        self.is_away = False
+        self.refusal: int | None = None
 
     # As a consumer's client.
     def memberid(self) -> str:
@@ -37,8 +37,8 @@ class Group:
     def describe_consumer_groups(self, groups: list[str], request_timeout: float) -> dict[str, Future[Any]]:
         self.asked += 1
         answer: Future[Any] = Future()
-        if self.is_away:
-            answer.set_exception(KafkaException(KafkaError(KafkaError._TIMED_OUT)))
+        if self.refusal is not None:
+            answer.set_exception(KafkaException(KafkaError(self.refusal)))
         else:
             answer.set_result(SimpleNamespace(members=[_member("us", self.owned), _member("other", {0, 1, 2})]))
         return {groups[0]: answer}
@@ -104,8 +104,15 @@ def test_a_partition_that_comes_back_in_the_same_epoch_is_asked_about_again(grou
     assert not epochs.may_commit([1], "epoch 1")
 
 
-def test_a_group_that_does_not_answer_allows_nothing(group: Group, epochs: Epochs) -> None:
-    group.is_away = True
+@pytest.mark.parametrize("code", [KafkaError._TIMED_OUT, KafkaError.COORDINATOR_LOAD_IN_PROGRESS])
+def test_a_group_that_does_not_answer_allows_nothing(group: Group, epochs: Epochs, code: int) -> None:
+    group.refusal = code
     assert not epochs.may_commit([0], "epoch 1")
-    group.is_away = False
+    group.refusal = None
     assert epochs.may_commit([0], "epoch 1")
+
+
+def test_a_login_that_may_not_ask_is_told_so_and_does_not_try_for_ever(group: Group, epochs: Epochs) -> None:
+    group.refusal = KafkaError.GROUP_AUTHORIZATION_FAILED
+    with pytest.raises(KafkaException, match="GROUP_AUTHORIZATION_FAILED"):
+        epochs.may_commit([0], "epoch 1")
