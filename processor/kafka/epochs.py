@@ -29,7 +29,8 @@ class Epochs:
     Why that is enough: the group takes a partition from a living member only when he no longer names it among his. His epoch
     mostly ends with that, but not always (Kafka 4.3: who has still more to let go of stays in his). But once its callback is over
     the client names a partition until it tells that it goes, and then it is forgotten here. So who has it in an epoch, and has
-    restored it, has it until that ends or he is told; and what is committed then is his own.
+    restored it, has it until that ends or he is told; and what is committed then is his own. Words from before the callback's end
+    may still be on their way: about what the group wants back already it is asked each time.
     """
 
     def __init__(self, settings: ClientSettings, client: Consumer, topic: str, group: str) -> None:
@@ -64,19 +65,22 @@ class Epochs:
         asked = set(partitions) - self._confirmed
         if not asked <= self._stands.keys():
             return False
+        if not asked:
+            return True
         try:
-            is_so = not asked or (asked <= self._owned() and self._is_where_it_stands(asked))
+            owned, to_keep = self._owned()
+            is_so = asked <= owned and self._is_where_it_stands(asked)
         except KafkaException as error:
             if error.args[0].code() == KafkaError.GROUP_AUTHORIZATION_FAILED:
                 raise
             _log.warning("the group does not say who owns what", reason=error.args[0].str())
             return False
         if is_so:
-            self._confirmed |= asked
+            self._confirmed |= asked & to_keep
         return is_so
 
-    def _owned(self) -> set[int]:
-        """The member's partitions, as the group has them."""
+    def _owned(self) -> tuple[set[int], set[int]]:
+        """The member's partitions, as the group has them, and those that it means him to have."""
         # A new one each time: one that has met brokers that were all away may wait for the group's coordinator for ever, see Transactions.
         client = admin(self._settings)
         ask = partial(client.describe_consumer_groups, [self._group])
@@ -84,13 +88,14 @@ class Epochs:
         answers = answered(lambda left_s: ask(request_timeout=left_s), clock.monotonic() + _ASK_TIMEOUT_S, clock)
         group = cast("ConsumerGroupDescription", answers[self._group].result())
         name = self._client.memberid()
-        return {
-            place.partition
-            for member in group.members
-            if member.member_id == name
-            for place in member.assignment.topic_partitions
-            if place.topic == self._topic
-        }
+        members = [member for member in group.members if member.member_id == name]
+        owned = [place for member in members for place in member.assignment.topic_partitions]
+        targets = [member.target_assignment for member in members]
+        to_keep = [place for target in targets if target is not None for place in target.topic_partitions]
+        return self._numbers(owned), self._numbers(to_keep)
+
+    def _numbers(self, places: Iterable[TopicPartition]) -> set[int]:
+        return {place.partition for place in places if place.topic == self._topic}
 
     def _is_where_it_stands(self, partitions: Iterable[int]) -> bool:
         places = [TopicPartition(self._topic, partition) for partition in partitions]

@@ -19,6 +19,7 @@ class Group:
 
     def __init__(self) -> None:
         self.owned = {0, 1}
+        self.to_keep = {0, 1, 2}
         self.committed_offsets = {0: 10, 1: 20}
         self.asked = 0
         self.refusal: int | None = None
@@ -40,13 +41,20 @@ class Group:
         if self.refusal is not None:
             answer.set_exception(KafkaException(KafkaError(self.refusal)))
         else:
-            answer.set_result(SimpleNamespace(members=[_member("us", self.owned), _member("other", {0, 1, 2})]))
+            answer.set_result(
+                SimpleNamespace(members=[_member("us", self.owned, self.to_keep), _member("other", {0, 1, 2}, None)])
+            )
         return {groups[0]: answer}
 
 
-def _member(name: str, owned: set[int]) -> SimpleNamespace:
-    places = [TopicPartition(TOPIC, each) for each in owned] + [TopicPartition("another", 2)]
-    return SimpleNamespace(member_id=name, assignment=SimpleNamespace(topic_partitions=places))
+def _member(name: str, owned: set[int], to_keep: set[int] | None) -> SimpleNamespace:
+    target = None if to_keep is None else _assignment(to_keep)
+    return SimpleNamespace(member_id=name, assignment=_assignment(owned), target_assignment=target)
+
+
+def _assignment(partitions: set[int]) -> SimpleNamespace:
+    places = [TopicPartition(TOPIC, each) for each in partitions] + [TopicPartition("another", 2)]
+    return SimpleNamespace(topic_partitions=places)
 
 
 @pytest.fixture
@@ -94,6 +102,18 @@ def test_who_has_not_asked_what_is_committed_commits_nothing(group: Group, epoch
     epochs.forget([1])
     assert not epochs.may_commit([1], "epoch 1")
     assert group.asked == 0
+
+
+def test_about_what_the_group_wants_back_it_is_asked_each_time(group: Group, epochs: Epochs) -> None:
+    """A word of the client's from before the callback's end can let go of it yet, and the epoch may stay the same."""
+    group.to_keep = {0}
+    assert epochs.may_commit([0, 1], "epoch 1")
+    assert epochs.may_commit([0], "epoch 1")
+    assert group.asked == 1
+    assert epochs.may_commit([1], "epoch 1")
+    group.owned = {0}
+    assert not epochs.may_commit([0, 1], "epoch 1")
+    assert epochs.may_commit([0], "epoch 1")
 
 
 def test_a_partition_that_comes_back_in_the_same_epoch_is_asked_about_again(group: Group, epochs: Epochs) -> None:
