@@ -164,6 +164,11 @@ def admin(settings: ClientSettings) -> AdminClient:
     return _made(settings.makers.admin, {**_base(settings), **settings.properties})
 
 
+def admin_properties(settings: ClientSettings) -> dict[str, Any]:
+    """Those of `admin`, for one in another process: nothing in them but text and numbers."""
+    return {**_COMMON, "bootstrap.servers": settings.bootstrap_servers, **settings.properties}
+
+
 def check_reachable(settings: ClientSettings, timeout_s: float = 6.0) -> None:
     """Return when a broker answers; else raise BrokerUnreachable, with what the client says of the reason."""
     heard: list[KafkaError] = []

@@ -28,7 +28,7 @@ from processor.telemetry import Health, Metrics
 from processor.verdicts.batches import Decoder
 from processor.workers.finishing import Finish
 from processor.workers.partition import PartitionWork, RecordsOutOfOrder
-from processor.workers.restoring import restored_works
+from processor.workers.restoring import Restorer
 from processor.workers.standstill import Standstill
 from processor.workers.telling import Teller
 from processor.workers.topics_needed import WrongTopics, checked_partitions
@@ -93,6 +93,15 @@ class DetectWorker:
         self._seed = secrets.randbits(62)
         self._decoder = Decoder(RegisteredWriters(serde), self._seed)
         self._trimmer = Trimmer(settings, topics.changelog)
+        self._restorer = Restorer(
+            settings,
+            topics,
+            serde,
+            self._teller,
+            new_engine=self._new_engine,
+            sweep_bytes=options.sweep_bytes,
+            should_stop=should_stop,
+        )
         self._finish = Finish(settings, topics.verdicts, self._partitions, should_stop) if options.once else None
         self._consumer = VerdictConsumer(
             settings,
@@ -284,39 +293,13 @@ class DetectWorker:
         return {partition: self._works[partition].next_offset for partition in partitions}
 
     def _restore(self, partitions: list[int]) -> None:
-        works = self._as_committed(partitions)
+        works = self._restorer.works(lambda: self._consumer.committed(partitions))
         try:
             self._inputs.begin({partition: work.next_commands for partition, work in works.items()})
         except InputsMadeAnew as error:
             raise RestoreFailed(str(error)) from error
         self._works |= works
         self._adopt_policies()
-
-    def _as_committed(self, partitions: list[int]) -> dict[int, PartitionWork]:
-        """The works that belong to what is committed, of whoever has committed it last.
-
-        A worker that stands still while it restores can lose its partitions meanwhile; their next owner sweeps the changelog, and
-        deletes what this one was about to read. Then other offsets are committed, and nobody has to be told that records are gone.
-        """
-        while True:
-            committed = self._consumer.committed(partitions)
-            try:
-                return restored_works(
-                    self._settings,
-                    self._topics,
-                    self._serde,
-                    committed,
-                    self._new_engine,
-                    self._teller,
-                    sweep_bytes=self._options.sweep_bytes,
-                    should_stop=self._should_stop,
-                )
-            except (RecordsGone, RestoreFailed) as problem:
-                if self._consumer.committed(partitions) == committed:
-                    raise
-                _log.warning(
-                    "another worker went on with what was being restored; it is read again", reason=str(problem)
-                )
 
     def _new_engine(self, partition: int) -> Engine:
         return Engine(self._topics.verdicts, partition, self._partitions, self._policies, self._seed)

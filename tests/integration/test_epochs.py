@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 
 import pytest
+from confluent_kafka import KafkaException
 
 from processor.kafka.clients import ClientSettings, admin
 from processor.kafka.group import GroupMember
+from processor.kafka.ownership import owned
 from processor.kafka.topics import TopicNames
 from processor.kafka.transactions import Offset, TransactionFailed, Transactions
 from tests.brokers import Broker
@@ -162,7 +164,18 @@ def test_the_group_is_asked_after_the_brokers_were_away_as_well(own_kafka: Broke
     epochs = worker.member._epochs
     assert epochs is not None
     epochs._identity = None  # a new epoch
+    epochs._kept.clear()
     worker.surely_commit(0, 2)
+
+
+def test_nobody_answers_where_no_broker_is() -> None:
+    with pytest.raises(KafkaException, match="TIMED_OUT"):
+        owned({"bootstrap.servers": "127.0.0.1:1"}, GROUP, "us", "t", timeout_s=0.5)
+
+
+def test_a_question_that_ends_its_process_has_no_answer() -> None:
+    with pytest.raises(KafkaException, match=r"status 1: .*no\.such\.property"):
+        owned({"no.such.property": "1"}, GROUP, "us", "t", timeout_s=0.5)
 
 
 def test_who_does_not_stand_where_the_group_stands_commits_nothing(join: Callable[[], Worker]) -> None:

@@ -1,15 +1,14 @@
-"""What the group says of a member is asked once an epoch, and a commit that does not follow on it is refused."""
+"""The group is asked who owns what was given, and once an epoch what is committed; a commit that does not follow on it is refused."""
 
-from concurrent.futures import Future
-from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
-from processor.kafka.clients import ClientSettings, Makers
+from processor.kafka.clients import ClientSettings
 from processor.kafka.committed import Committed
 from processor.kafka.epochs import Epochs
+from processor.kafka.ownership import Owned
 
 TOPIC, GROUP = "t", "members"
 
@@ -34,27 +33,13 @@ class Group:
             for each in places
         ]
 
-    # As an admin client.
-    def describe_consumer_groups(self, groups: list[str], request_timeout: float) -> dict[str, Future[Any]]:
+    # As processor.kafka.ownership.
+    def ask(self, properties: dict[str, Any], group: str, member: str, topic: str, *, timeout_s: float) -> Owned:
         self.asked += 1
-        answer: Future[Any] = Future()
         if self.refusal is not None:
-            answer.set_exception(KafkaException(KafkaError(self.refusal)))
-        else:
-            answer.set_result(
-                SimpleNamespace(members=[_member("us", self.owned, self.to_keep), _member("other", {0, 1, 2}, None)])
-            )
-        return {groups[0]: answer}
-
-
-def _member(name: str, owned: set[int], to_keep: set[int] | None) -> SimpleNamespace:
-    target = None if to_keep is None else _assignment(to_keep)
-    return SimpleNamespace(member_id=name, assignment=_assignment(owned), target_assignment=target)
-
-
-def _assignment(partitions: set[int]) -> SimpleNamespace:
-    places = [TopicPartition(TOPIC, each) for each in partitions] + [TopicPartition("another", 2)]
-    return SimpleNamespace(topic_partitions=places)
+            raise KafkaException(KafkaError(self.refusal))
+        assert (properties["bootstrap.servers"], group, member, topic) == ("127.0.0.1:1", GROUP, "us", TOPIC)
+        return Owned(frozenset(self.owned), frozenset(self.to_keep))
 
 
 @pytest.fixture
@@ -65,17 +50,20 @@ def group() -> Group:
 @pytest.fixture
 def epochs(group: Group) -> Epochs:
     """Of a member that has asked what is committed, and goes on from there."""
-    settings = ClientSettings("127.0.0.1:1", makers=Makers(admin=cast(Any, lambda *_, **__: group)))
-    made = Epochs(settings, cast(Any, group), TOPIC, GROUP)
+    made = Epochs(ClientSettings("127.0.0.1:1"), cast(Any, group), TOPIC, GROUP, ask=group.ask)
     made.goes_on_from([Committed(0, 10, None), Committed(1, 20, None)])
     return made
 
 
-def test_the_group_is_asked_once_an_epoch(group: Group, epochs: Epochs) -> None:
+def test_the_group_is_asked_who_owns_what_once_it_was_given(group: Group, epochs: Epochs) -> None:
     for _ in range(3):
         assert epochs.may_commit([0, 1], "epoch 1")
-    assert group.asked == 1
     assert epochs.may_commit([0, 1], "epoch 2")
+    assert group.asked == 1
+    group.owned |= {2}
+    group.committed_offsets[2] = 5
+    epochs.goes_on_from([Committed(2, 5, None)])
+    assert epochs.may_commit([0, 1, 2], "epoch 2")
     assert group.asked == 2
 
 
