@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Callable, Iterable
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 
 import structlog
@@ -71,10 +71,11 @@ class DetectWorker:
         should_stop: Callable[[], bool],
         *,
         told: Callable[[Published], None] = lambda _: None,
+        ending: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         """`policies` None: those that are published decide. `should_stop` ends `run` after the transaction under way.
 
-        `told` hears of each event once it is published.
+        `told` hears of each event once it is published. The clients are closed within `ending`.
         """
         self._settings = settings
         self._topics = topics
@@ -85,6 +86,7 @@ class DetectWorker:
         self._health = health
         self._clock = settings.clock
         self._should_stop = should_stop
+        self._ending = ending
         self._works: dict[int, PartitionWork] = {}
         self._stamps_checked = False
         self._must_rewind = False
@@ -148,9 +150,10 @@ class DetectWorker:
             raise
         finally:
             self._health.set_ready(False, "stopping")
-            self._consumer.leave()
-            self._inputs.close()
-            self._transactions.discard()
+            with self._ending():
+                self._consumer.leave()
+                self._inputs.close()
+                self._transactions.discard()
 
     def _turn(self) -> None:
         if self._must_rewind:

@@ -16,6 +16,7 @@ from processor.settings import Settings
 from processor.telemetry import Health, Metrics
 from processor.workers import policy_file
 from processor.workers.detect import DetectOptions, DetectWorker
+from processor.workers.ending import ending_in_time
 from processor.workers.readiness import make_ready
 from processor.workers.topics_needed import WrongTopics
 from processor.workers.wiring import MetricsPortTaken, client_settings, group_name, serde, serve_health, topic_names
@@ -53,7 +54,17 @@ def detect_until(settings: Settings, should_stop: Callable[[], bool], *, once: b
         serve_health(settings, health, open_things)
         records = serde(settings, should_stop, open_things)
         options = options_of(settings, once=once)
-        worker = DetectWorker(kafka, topic_names(settings), records, policies, options, metrics, health, should_stop)
+        worker = DetectWorker(
+            kafka,
+            topic_names(settings),
+            records,
+            policies,
+            options,
+            metrics,
+            health,
+            should_stop,
+            ending=ending_in_time,
+        )
         _log.info(
             "detecting",
             version=__version__,

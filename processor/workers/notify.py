@@ -7,6 +7,7 @@ outcomes that were not recorded yet are kept and filed again, so that a failure 
 """
 
 from collections.abc import Callable, Container, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -78,8 +79,9 @@ class Notifier:
         should_stop: Callable[[], bool],
         now_ms: Callable[[], int],
         clock: Clock = MACHINE,
+        ending: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
-        """`now_ms` is the time of day that mails go by, `clock` what is waited by."""
+        """`now_ms` is the time of day that mails go by, `clock` what is waited by. The group is left within `ending`."""
         self._rules = rules
         self._desk = desk
         self._serde = serde
@@ -90,6 +92,7 @@ class Notifier:
         self._should_stop = should_stop
         self._now_ms = now_ms
         self._clock = clock
+        self._ending = ending
         self._membership = membership(self)
         self._recording = Recording(
             ledger_topic, transactions(self._membership), self._membership, metrics, clock.monotonic
@@ -125,7 +128,8 @@ class Notifier:
             self._health.set_ready(False, "stopping")
             self._is_leaving = True
             deferred = self._desk.deferred
-            self._membership.leave()
+            with self._ending():
+                self._membership.leave()
         return deferred
 
     # -- what the group says ------------------------------------------------------------------------------------------

@@ -28,6 +28,7 @@ from processor.workers.audience import Audience, OnePolicySet
 from processor.workers.carriers import CannotNotify, carrier_of
 from processor.workers.composing import Composer
 from processor.workers.desk import Desk
+from processor.workers.ending import ending_in_time
 from processor.workers.mail_writing import mail_writer
 from processor.workers.notify import Notifier, NotifierRules
 from processor.workers.policy_file import load
@@ -112,6 +113,7 @@ def notify_until(
             should_stop=should_stop,
             now_ms=now_ms,
             clock=kafka.clock,
+            ending=ending_in_time,
         )
         source = names.policies if of_file is None else of_file.version
         _log.info("notifying", version=__version__, policies=source, group=group, slot=chosen.slot)
