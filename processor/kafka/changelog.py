@@ -15,7 +15,7 @@ from processor.detection.soundness import Unsound
 from processor.kafka.clients import ClientSettings
 from processor.kafka.columns import brake_record, packed, senders_record, senders_values, unpacked
 from processor.kafka.committed import Committed
-from processor.kafka.reading import bounds, place, read_to_end
+from processor.kafka.reading import first_offsets, high_watermarks, place, read_to_end
 from processor.kafka.serde import Serde
 from processor.restrictions.life import Role
 
@@ -151,9 +151,9 @@ def restore(
     `progress` is told for a partition how many offsets are left to read. Raises RestoreFailed, and what `read_to_end` raises.
     """
     logs = {each.partition: _Log(serde, topic, each, engines[each.partition]) for each in committed}
-    there = bounds(settings, [(topic, partition) for partition in logs])
-    ends = {partition: there[topic, partition][1] for partition in logs}
-    starts = {partition: log.starts_at(there[topic, partition][0]) for partition, log in logs.items()}
+    firsts = first_offsets(settings, topic, logs)
+    ends = high_watermarks(settings, topic, logs)
+    starts = {partition: log.starts_at(firsts[partition]) for partition, log in logs.items()}
     for message in read_to_end(settings, topic, logs, starts, ends=ends, should_stop=should_stop):
         partition, offset = place(message)
         if logs[partition].take(offset, message.value()):
