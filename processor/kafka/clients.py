@@ -161,7 +161,7 @@ def producer(settings: ClientSettings, *, extra: Mapping[str, Any] | None = None
 
 def admin(settings: ClientSettings) -> AdminClient:
     """A client that makes, describes and changes topics. Raises RejectedProperty."""
-    return _made(settings.makers.admin, {**_base(settings), **settings.properties})
+    return _made(settings.makers.admin, {**admin_properties(settings), "error_cb": _heard})
 
 
 def admin_properties(settings: ClientSettings) -> dict[str, Any]:

@@ -73,10 +73,12 @@ class Epochs:
             self._identity = identity
             self._confirmed.clear()
         asked = set(partitions) - self._confirmed
+        if not asked:
+            return True
         if not asked <= self._stands.keys():
             return False
         try:
-            is_so = self._are_owned(asked - self._kept) and self._is_where_it_stands(asked)
+            is_so = (asked <= self._kept or self._are_owned(asked - self._kept)) and self._is_where_it_stands(asked)
         except KafkaException as error:
             if error.args[0].code() == KafkaError.GROUP_AUTHORIZATION_FAILED:
                 raise
@@ -86,19 +88,14 @@ class Epochs:
             self._confirmed |= asked & self._kept
         return is_so
 
-    def _are_owned(self, partitions: Iterable[int]) -> bool:
-        wanted = set(partitions)
-        if not wanted:
-            return True
+    def _are_owned(self, partitions: set[int]) -> bool:
         name = self._client.memberid() or ""
         properties = admin_properties(self._settings)
         found = self._ask(properties, self._group, name, self._topic, timeout_s=_ASK_TIMEOUT_S)
-        self._kept |= wanted & found.has & found.to_have
-        return wanted <= found.has
+        self._kept |= partitions & found.has & found.to_have
+        return partitions <= found.has
 
     def _is_where_it_stands(self, partitions: Iterable[int]) -> bool:
         places = [TopicPartition(self._topic, partition) for partition in partitions]
-        if not places:
-            return True
         answers = self._client.committed(places, timeout=_ASK_TIMEOUT_S)
         return all(each.error is None and Committed.of(each) == self._stands[each.partition] for each in answers)
