@@ -26,7 +26,7 @@ from processor.cli.common import (
     complain,
     prepare,
 )
-from processor.cli.dead_letters import OfPartition, OfTopic, Opened, Reasons, Since, Until, opened, selected
+from processor.cli.dead_letters import OfPartition, OfTopic, Opened, Reasons, Since, Until, app, opened, selected
 from processor.cli.issuer import issuer
 from processor.cli.letter_words import name_of_letter, reason_of, stood_in
 from processor.cli.printing import json_line
@@ -41,6 +41,7 @@ _TOLD = 20
 """So many letters that stay are told one by one."""
 
 
+@app.command()
 def replay(
     letters: Annotated[
         list[str] | None,

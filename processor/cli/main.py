@@ -6,29 +6,14 @@ from typing import Annotated
 import typer
 
 from processor import __version__
-from processor.cli import (
-    audit,
-    common,
-    dead_letters,
-    dead_letters_replay,
-    demo,
-    detect,
-    events,
-    explain,
-    mail,
-    notify,
-    output,
-    policy,
-    restricted,
-    topics,
-    verdicts,
-    what_if,
-)
+from processor.cli import common, output
+from processor.cli.lazily import Lazily
 from processor.kafka.errors import BrokerUnreachable, RejectedProperty
 from processor.settings import SettingsError
 
 app = typer.Typer(
     name="senderwatch",
+    cls=Lazily,
     help="Stops compromised accounts from sending spam: counts, blocks, tells.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -48,22 +33,6 @@ def _options(
     ] = False,
 ) -> None:
     """Stops compromised accounts from sending spam: counts, blocks, tells."""
-
-
-app.command()(demo.demo)
-app.command()(detect.detect)
-app.command()(notify.notify)
-app.command("audit")(audit.audit)
-app.command("explain")(explain.explain)
-app.add_typer(dead_letters.app, name="dead-letters")
-dead_letters.app.command()(dead_letters_replay.replay)
-app.add_typer(mail.app, name="mail")
-app.add_typer(policy.app, name="policy")
-app.add_typer(topics.app, name="topics")
-app.add_typer(verdicts.app, name="verdicts")
-app.add_typer(restricted.app, name="restricted")
-app.command("events")(events.events)
-app.command("what-if")(what_if.what_if)
 
 
 def run(arguments: list[str]) -> int:

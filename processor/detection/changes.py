@@ -189,9 +189,7 @@ def apply(engine: Engine, chunk: Chunk) -> None:
     table, state = engine.table, engine.table.state[0]
     check(chunk)
     if isinstance(chunk, CellValues):
-        table.cells["sender"][chunk.slots] = chunk.senders
-        table.cells["pane"][chunk.slots] = chunk.panes
-        table.counts[chunk.slots] = chunk.counts
+        _place_cells(table, chunk.slots, chunk.senders, chunk.panes, chunk.counts)
         state.cell_top = max(int(state.cell_top), int(chunk.slots.max(initial=0)) + 1)
         return
     names = np.frombuffer(chunk.names, np.uint8)
@@ -277,6 +275,16 @@ def copy_into(engine: Engine, other: Engine) -> None:
         for chunk in sweep.slice(engine, CELLS_A_CHUNK):
             apply(other, chunk)
     rebuild(other, engine.stream_time_ms, engine.brake)
+
+
+@compiled
+def _place_cells(table: Table, slots: Int64s, senders: Int64s, panes: Int64s, counts: Int64s) -> None:
+    for i in range(len(slots)):
+        c = slots[i]
+        table.cells[c].sender = senders[i]
+        table.cells[c].pane = panes[i]
+        for k in range(4):
+            table.counts[c, k] = counts[i, k]
 
 
 @compiled

@@ -24,6 +24,8 @@ _log = structlog.get_logger(__name__)
 
 _CALL_WAIT_S = 0.001
 """The shortest that counts as waiting for the library: a member that runs callbacks within is not taken for one that stands still."""
+_UNOWNED_WAIT_S = 0.01
+"""Partitions come by the consumer's own queue, which is not the one that is waited at: who has none yet looks there often."""
 
 
 def run_source(client: Consumer, topic: str, call: Call, *, in_batches: bool) -> RunSource:
@@ -96,6 +98,8 @@ class InBatches:
         if at_most > len(self._addresses):
             self._make_room(at_most)
         self._lead()
+        if not self._led:
+            wait_s = min(wait_s, _UNOWNED_WAIT_S)
         count = self._taken(at_most, MORE_WAIT_S) or (0 if found else self._taken(at_most=1, wait_s=wait_s))
         return [*found, *self._runs(count)]
 

@@ -6,6 +6,7 @@ Why each value: design, section 3 ("things measured"). A property that the opera
 import logging
 import uuid
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar, cast
 
@@ -47,6 +48,7 @@ _OURS: Mapping[str, str] = {
 _COMMON: Mapping[str, Any] = {
     "client.id": "senderwatch",
     "log.connection.close": False,  # brokers close idle connections; nobody needs to hear of it
+    "reconnect.backoff.ms": 20,  # a new client waits for half of it between its first answer and its first question
     "reconnect.backoff.max.ms": 2000,
 }
 _CONSUMER: Mapping[str, Any] = {
@@ -136,8 +138,12 @@ def consumer(
 def transactional_producer(
     settings: ClientSettings, *, transactional_id: str, extra: Mapping[str, Any] | None = None
 ) -> Producer:
-    """A producer whose `init_transactions` is the caller's to call. Raises RejectedProperty."""
-    return producer(
+    """A producer whose `init_transactions` is the caller's to call. Raises RejectedProperty.
+
+    It has found a broker, where one is there: `init_transactions` of one that has not yet waits for half a second (librdkafka 2.16,
+    `rd_kafka_txn_coord_query`) before it looks again.
+    """
+    made = producer(
         settings,
         extra={
             "transactional.id": transactional_id,
@@ -145,6 +151,9 @@ def transactional_producer(
             **(extra or {}),
         },
     )
+    with suppress(KafkaException):
+        made.list_topics(timeout=_SLICE_S)
+    return made
 
 
 def producer(settings: ClientSettings, *, extra: Mapping[str, Any] | None = None) -> Producer:

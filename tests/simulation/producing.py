@@ -55,6 +55,9 @@ class SimulatedProducer:
         self._queue: list[_Outgoing] = []
         self._is_begun = False
 
+    def list_topics(self, topic: str | None = None, timeout: float = _DEFAULT_S) -> None:
+        """A broker is found. No point to die at: nothing has happened since the producer was made, and `init_transactions` is next."""
+
     def init_transactions(self, timeout: float = _DEFAULT_S) -> None:
         def init() -> None:
             self._epoch = self._broker.transactions.init(self._named, self._timeout_s)

@@ -2,6 +2,8 @@
 
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -109,3 +111,10 @@ def test_the_commands_that_the_mails_show_are_ours() -> None:
             command = getattr(command, "commands", {})[name]
         parsed = command.make_context(words[1], words[2:]).params  # wrong usage would raise
         assert parsed.get("sender") in (None, "ACCOUNT", "o'neill@acme.example")
+
+
+@pytest.mark.parametrize("words", [["--version"], ["restricted", "list", "--help"], ["detect", "--help"]])
+def test_a_command_does_not_wait_for_what_only_others_need(words: list[str]) -> None:
+    text = f"import sys; from processor.cli.main import run; run({words!r}); print('numba' in sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, timeout=60, check=True)
+    assert ran.stdout.splitlines()[-1] == "False"
