@@ -5,6 +5,7 @@ What is told and kept depends on the records, the policies and their order alone
 """
 
 import heapq
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -32,6 +33,7 @@ from processor.restrictions.events import (
     UnblockReason,
 )
 from processor.restrictions.life import HISTORY_MS, Role, Standing, answer, recent, refused
+from processor.types import Bytes, Int64s, Uint32s
 from processor.verdicts.batches import Batch
 
 KEPT_MS = HISTORY_MS + DAY_MS
@@ -134,13 +136,10 @@ class Engine:
         """Find the policy for every row from `first` on whose sender's is not known: once a batch, not once a row."""
         columns, buffer = batch.columns, batch.buffer
         rows = np.zeros(len(batch) - first, np.int64)
-        count = unresolved(self.table, self._resolutions.arrays, columns, buffer, first, len(batch), rows)
-        for row in rows[:count].tolist():
-            start, tenant = int(columns.sender_start[row]), int(columns.tenant_start[row])
-            columns.policy[row] = self._resolutions.number_of(
-                buffer[start : start + int(columns.sender_length[row])].tobytes(),
-                buffer[tenant : tenant + int(columns.tenant_length[row])].tobytes(),
-            )
+        rows = rows[: unresolved(self.table, self._resolutions.arrays, columns, buffer, first, len(batch), rows)]
+        senders = _texts(buffer, columns.sender_start[rows], columns.sender_length[rows])
+        tenants = _texts(buffer, columns.tenant_start[rows], columns.tenant_length[rows])
+        columns.policy[rows] = [self._resolutions.number_of(*each) for each in zip(senders, tenants, strict=True)]
 
     def _wake(self, now_ms: int, position: Position) -> list[RestrictionEvent]:
         """Before stream time reaches `now_ms`: restrictions that end by then, and once a day what need not be kept."""
@@ -358,3 +357,9 @@ def _remember(history: dict[int, list[int]], s: int, at_ms: int) -> None:
     times_ms = history.setdefault(s, [])
     times_ms.append(at_ms)
     del times_ms[:-TIMES_MAX]
+
+
+def _texts(buffer: Bytes, starts: Int64s, lengths: Uint32s) -> Iterator[bytes]:
+    data = buffer.data
+    for start, length in zip(starts.tolist(), lengths.tolist(), strict=True):
+        yield bytes(data[start : start + length])

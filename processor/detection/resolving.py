@@ -26,6 +26,9 @@ _FIRST_ROOM = 64
 _NUMBERS_MAX = 1 << 20
 _TENANT_BYTES_MAX = 1 << 26
 """After so many pairs of policy and tenant, or with names of so many bytes, all are forgotten, and looked up again as they come."""
+_ALIKE_MAX = 1 << 16
+_ALIKE_BYTES_MAX = 512
+"""So many pairs of domain and tenant are remembered at a time, of a sender and a tenant whose names together are no longer than that."""
 
 
 class Resolved(NamedTuple):
@@ -99,6 +102,8 @@ class Resolutions:
     def __init__(self, policies: PolicySet) -> None:
         self._matcher = matcher = policies.matcher
         self._numbers: dict[tuple[int, bytes], int] = {}
+        self._alike: dict[tuple[str, bytes], int] = {}
+        """The number of all senders of a domain and a tenant, but for those whom the policies single out."""
         self._tenant_bytes = 0
         self.arrays = Resolved(
             row=np.zeros(_FIRST_ROOM, np.int64),
@@ -121,7 +126,20 @@ class Resolutions:
 
     def number_of(self, sender: bytes, tenant: bytes) -> int:
         """The number for a sender with a tenant. Where no policy asks for tenants, it holds for any."""
-        row = self._matcher.row_of(sender.decode(), tenant.decode())
+        name = sender.decode()
+        if len(sender) + len(tenant) > _ALIKE_BYTES_MAX or self._matcher.singles_out(name):
+            return self._looked_up(name, tenant)
+        at = name.rfind("@") if self._matcher.by_domain else -1
+        alike = (name[at:] if at >= 0 else "", tenant if self._matcher.by_tenant else b"")
+        number = self._alike.get(alike)
+        if number is None:
+            if len(self._alike) >= _ALIKE_MAX:
+                self._alike.clear()
+            number = self._alike[alike] = self._looked_up(name, tenant)
+        return number
+
+    def _looked_up(self, sender: str, tenant: bytes) -> int:
+        row = self._matcher.row_of(sender, tenant.decode())
         key = (row, tenant if self._matcher.by_tenant else b"")
         return self._numbers.get(key) or self._new(key)
 

@@ -66,7 +66,9 @@ class Matcher:
         """Whether every sender has the default policy."""
         self.by_tenant = any(scope.tenants for scope in scopes)
         """Whether a sender's policy may depend on his tenant."""
-        self._by_domain = any(scope.sender_domains for scope in scopes)
+        self.by_domain = any(scope.sender_domains for scope in scopes)
+        """Whether it may depend on his domain."""
+        self._senders = frozenset[str]().union(*(scope.senders for scope in scopes))
         self._groups_of = _groups_of(policies.groups, frozenset[str]().union(*(scope.groups for scope in scopes)))
         self._always: list[int] = []
         self._anchored: dict[str, dict[str, list[int]]] = {kind: {} for kind in _KINDS}
@@ -82,13 +84,20 @@ class Matcher:
                 return row
         return len(self._policies) - 1
 
+    def singles_out(self, sender: str) -> bool:
+        """Whether a sender is named, or in a group that is. All others of his domain and his tenant have one policy."""
+        if not self._senders and not self._groups_of:
+            return False
+        name = comparable(sender)
+        return name in self._senders or name in self._groups_of
+
     def identity_of(self, sender: str, tenant_id: str) -> Identity:
         """A sender of a tenant, with the groups that any policy names and, where any names domains, his domains."""
         name = comparable(sender)
         return Identity(
             name,
             self._groups_of.get(name, _NOWHERE),
-            tuple(_domains_of(name)) if self._by_domain else (),
+            tuple(_domains_of(name)) if self.by_domain else (),
             comparable(tenant_id) if self.by_tenant else "",
         )
 

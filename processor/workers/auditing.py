@@ -59,7 +59,8 @@ def audit(
         records = serde(settings, should_stop, open_things)
         source = AuditSource(client_settings(settings), topic_names(settings), records, pins, should_stop)
         published = source.published()
-    tasks = [(settings, pins, options, each, published.get(each, {})) for each in sorted(pins.committed)]
+    known = dict(options.files)
+    tasks = [(settings, pins, options, known, each, published.get(each, {})) for each in sorted(pins.committed)]
     found = side_by_side(_audit_partition, tasks, options.jobs, should_stop, progress)
     nowhere = [_partition_of_none(each, published[each]) for each in published if each not in pins.committed]
     return AuditReport(pins.to_json(), tuple(sorted([*found, *nowhere], key=lambda each: each.partition)))
@@ -74,6 +75,7 @@ def _audit_partition(
     settings: Settings,
     pins: Pins,
     options: AuditOptions,
+    known: dict[str, PolicySet],
     partition: int,
     published: Mapping[str, list[Event]],
     should_stop: Callable[[], bool],
@@ -83,7 +85,7 @@ def _audit_partition(
         records = serde(settings, should_stop, open_things)
         kafka, topics = client_settings(settings), topic_names(settings)
         source = AuditSource(kafka, topics, records, pins, should_stop)
-        versions = Versions(settings, records, options.files)
+        versions = Versions(settings, records, known)
         past = Past(settings, source, records, versions, partition)
         return _Partition(topics, source, options, partition, past).run(published, progress)
 

@@ -53,7 +53,7 @@ def explain(
         records = serde(settings, should_stop, open_things)
         source = AuditSource(client_settings(settings), topic_names(settings), records, pinned(settings), should_stop)
         course = course_of(source.published().values(), block_id)
-        versions = Versions(settings, records, files)
+        versions = Versions(settings, records, dict(files))
         partition = course.block.position.partition
         if not _names_an_input(course.block.position, source, topic_names(settings)):
             return Story(course, held_against(course, None), None, None, None)

@@ -1,6 +1,6 @@
 """One partition lived through again up to a moment, from the latest usable start before it."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, MutableMapping
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
@@ -31,24 +31,28 @@ SEED = 1
 class Versions:
     """The versions of the policies that a journal names; those that are not there are kept in `missing`."""
 
-    def __init__(self, settings: Settings, records: Serde, files: Mapping[str, PolicySet]) -> None:
+    def __init__(self, settings: Settings, records: Serde, known: MutableMapping[str, PolicySet]) -> None:
+        """`known`: those of local files. Here is also kept what is read, which whoever has the same mapping need not read again."""
         self.missing: set[str] = set()
         self._settings = settings
         self._serde = records
-        self._known: dict[str, PolicySet | None] = {BUILT_IN_VERSION: PolicySet(), **files}
+        self._known = known
 
     def of(self, version: str) -> PolicySet | None:
-        if version not in self._known:
-            self._known[version] = self._read(version)
-        return self._known[version]
+        if version == BUILT_IN_VERSION:
+            return PolicySet()
+        if version not in self._known and version not in self.missing:
+            self._read(version)
+        return self._known.get(version)
 
-    def _read(self, version: str) -> PolicySet | None:
+    def _read(self, version: str) -> None:
         settings, topic = self._settings, topic_names(self._settings).policies
         try:
-            return version_at(client_settings(settings), topic, self._serde, settings.policies.set_name, version)
+            self._known[version] = version_at(
+                client_settings(settings), topic, self._serde, settings.policies.set_name, version
+            )
         except (UnknownVersion, PolicyUnusable):
             self.missing.add(version)
-            return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,7 +87,8 @@ def retry(
     """
     # Nobody has decided anything: then the newest policies are those that would have been in force.
     beginning = PolicySet() if is_decided(pins) else newest_policies(settings, pins, should_stop)
-    tasks = [(settings, pins, options, beginning, each) for each in sorted(pins.committed)]
+    known = dict(options.files)
+    tasks = [(settings, pins, options, known, beginning, each) for each in sorted(pins.committed)]
     parts = side_by_side(_try_partition, tasks, options.jobs, should_stop, progress)
     return Tried(
         totals_together([part.totals for part in parts]),
@@ -106,6 +107,7 @@ def _try_partition(
     settings: Settings,
     pins: Pins,
     options: RetrialOptions,
+    known: dict[str, PolicySet],
     beginning: PolicySet,
     partition: int,
     should_stop: Callable[[], bool],
@@ -114,7 +116,7 @@ def _try_partition(
     with ExitStack() as open_things:
         records = serde(settings, should_stop, open_things)
         source = AuditSource(client_settings(settings), topic_names(settings), records, pins, should_stop)
-        past = Past(settings, source, records, Versions(settings, records, options.files), partition)
+        past = Past(settings, source, records, Versions(settings, records, known), partition)
         return _Partition(source, past, options, beginning, partition).run(progress)
 
 
