@@ -87,8 +87,9 @@ def test_with_the_commands_and_the_clock_it_is_the_history(policies: PolicySet, 
     (outcome,) = what_if.outcomes
     assert without_messages(outcome.events) == without_messages(by_reference(policies, steps)[1])
     log = [step for step in steps if isinstance(step, MessageVerdict)]
-    for each in outcome.blocks:
-        assert each.stopped == _plainly_stopped_among_commands(policies, log, each, applied)
+    for number, each in enumerate(outcome.blocks):
+        later = [other.block for other in outcome.blocks[number + 1 :] if other.block.sender == each.block.sender]
+        assert each.stopped == _plainly_stopped_among_commands(policies, log, each, later, applied)
 
 
 def _lived(policies: PolicySet, steps: Sequence[Step], size: int) -> tuple[WhatIf, dict[str, int]]:
@@ -116,10 +117,18 @@ def _lived(policies: PolicySet, steps: Sequence[Step], size: int) -> tuple[WhatI
 
 
 def _plainly_stopped_among_commands(
-    policies: PolicySet, log: Sequence[MessageVerdict], tried: TriedBlock, applied: dict[str, int]
+    policies: PolicySet,
+    log: Sequence[MessageVerdict],
+    tried: TriedBlock,
+    later: Sequence[SenderBlocked],
+    applied: dict[str, int],
 ) -> Stopped:
+    """Commands come with any times: of the blocks that a message falls in by its own, the latest has stopped it, and no other."""
+
+    def begins(block: SenderBlocked) -> int:
+        return applied.get(block.event_id, block.position.offset + 1)
+
     block, end = tried.block, tried.end
-    first = applied.get(block.event_id, block.position.offset + 1)
     lifted_before = len(log) if end is None else applied.get(end.event_id, end.position.offset)
     bulk = policies.named(block.evidence.policy if block.evidence else None).bulk_is_spam
     messages = spam = 0
@@ -128,9 +137,10 @@ def _plainly_stopped_among_commands(
         if end is not None and offset >= lifted_before:
             until_ms = end.unblocked_at_ms
         if (
-            offset >= first
+            offset >= begins(block)
             and verdict.sender == block.sender
             and block.blocked_at_ms <= verdict.occurred_at_ms < until_ms
+            and not any(offset >= begins(other) and other.blocked_at_ms <= verdict.occurred_at_ms for other in later)
         ):
             messages += 1
             spam += verdict.verdict in SPAM_VERDICTS or (bulk and verdict.verdict is Verdict.BULK)
