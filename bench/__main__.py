@@ -164,8 +164,7 @@ def main(words: Sequence[str] | None = None) -> int:
     """Measure, print the tables, write the file; returns the exit status."""
     chosen = options.chosen(words)
     try:
-        if {"contenders", "restore"} & set(chosen.section):
-            require_made()
+        require_made(chosen.section)
         with stopped_by_signals(), alone():
             return _measure(chosen)
     except Stopped as stopped:

@@ -10,7 +10,7 @@ from bench.contenders import DETECT, Contender
 from bench.costs import Cost
 from bench.decisions import published, require_processed
 from bench.ground import Ground, Report, heading, say
-from bench.peers import PLAIN, QUIX, Peer, require_made, streams
+from bench.peers import PLAIN, QUIX, Peer, streams
 from bench.restoring import HEAD as RESTORE_HEAD
 from bench.restoring import restored
 from bench.restoring import rows as restore_rows
@@ -43,13 +43,13 @@ _WHOLE = Size(
     spreads=("skewed", "even"),
     start_up_runs=3,
     slow_records=1_000_000,
-    slow_runs=3,
+    slow_runs=5,
     fast_records=10_000_000,
     warm_after=2_000_000,
     stores=("memory", "rocksdb"),
     store_runs=2,
     fast_runs=5,
-    two_threads_runs=3,
+    two_threads_runs=1,
     restores=3,
 )
 _QUICK = Size(
@@ -111,7 +111,6 @@ class Runs:
 
 def section(ground: Ground) -> Report:
     """Each contender in turn on the same topic, several times; then how long each takes to restore what it has."""
-    require_made()
     size = _QUICK if ground.quick else _WHOLE
     if ground.traffic:
         size = replace(size, spreads=("own",))

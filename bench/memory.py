@@ -13,6 +13,8 @@ from bench.times import MIDNIGHT_MS, PANE_MS
 from bench.watching import Progress, resident_bytes
 
 _SETTLED_S = 3.0
+_CELLS = 8
+"""So many that what two processes differ by besides, some 20 MB, is a few bytes of a cell."""
 _BASE_SENDERS = 20_000
 """Each of them sends fifty mails, a million together: none reaches a limit, since a decision takes memory of its own."""
 
@@ -32,10 +34,10 @@ def section(ground: Ground) -> Report:
     say("memory: the base")
     base = _held(ground, "memory-base-", senders=_BASE_SENDERS, rounds=50, cells_each=1)
     held = []
-    for senders, cells_each in ((few, 1), (few, 4), (many, 1)):
+    for senders, cells_each in ((few, 1), (few, _CELLS), (many, 1)):
         say(f"memory: {senders:,} senders with {cells_each} cells each")
         held.append(_held(ground, f"memory-{senders}-{cells_each}-", senders, cells_each, cells_each))
-    cell_bytes = (held[1].resident_bytes - held[0].resident_bytes) / (3 * few)
+    cell_bytes = (held[1].resident_bytes - held[0].resident_bytes) / ((_CELLS - 1) * few)
     slope_bytes = (held[2].resident_bytes - held[0].resident_bytes) / (many - few)
     rows = [_row(each, base, cell_bytes) for each in (base, *held)]
     return Report(
@@ -44,7 +46,7 @@ def section(ground: Ground) -> Report:
             table(
                 ("senders", "cells each", "resident, MB", "bytes a sender beyond the base", "without its cells"), rows
             ),
-            f"A cell takes {cell_bytes:.0f} bytes (between one and four cells a sender); a sender with its first cell "
+            f"A cell takes {cell_bytes:.0f} bytes (between one and {_CELLS} cells a sender); a sender with its first cell "
             f"{slope_bytes:.0f} bytes (between {few:,} and {many:,} senders), {slope_bytes - cell_bytes:.0f} without it. "
             f"The base is a worker with {_BASE_SENDERS:,} senders that has read a million verdicts.",
         ),

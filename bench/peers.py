@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,11 @@ _SCHEMA = ROOT / "schemas" / f"{RECORD}.avsc"
 _STATES = ROOT / ".cache" / "bench"
 _QUIX_PYTHON = _FOLDER / "quix" / ".venv" / "bin" / "python"
 _STREAMS = _FOLDER / "streams"
-_MADE = (_FOLDER / "quix" / ".venv" / "installed", _STREAMS / "classes" / "Contender.class")
+_MADE = {
+    _FOLDER / "quix" / ".venv" / "installed": {"contenders"},
+    _STREAMS / "classes" / "Contender.class": {"contenders", "restore", "pair"},
+}
+"""What `make contenders` makes, and the sections that run it."""
 _JAVA = ("-Xms3g", "-Xmx3g", "-Xmn2g", "-XX:+UseParallelGC", "-Dorg.slf4j.simpleLogger.defaultLogLevel=error")
 
 
@@ -118,7 +122,8 @@ PLAIN = Peer("straightforward loop", "plain", _plain, keeps_changelog=True)
 QUIX = Peer("Quix Streams", "quix", _quix)
 
 
-def require_made() -> None:
-    """Raises RunFailed where the programs have not been made."""
-    if missing := [path for path in _MADE if not path.exists()]:
+def require_made(sections: Collection[str]) -> None:
+    """Raises RunFailed where the programs that these sections run have not been made."""
+    wanted = [made for made, needed_by in _MADE.items() if not needed_by.isdisjoint(sections)]
+    if missing := [path for path in wanted if not path.exists()]:
         raise RunFailed(f"there is no {missing[0].relative_to(ROOT)}: `make contenders` makes it")

@@ -14,7 +14,7 @@ from confluent_kafka import TopicPartition
 from bench.contenders import DETECT
 from bench.costs import RunFailed, started
 from bench.ground import Ground, Report, heading, say
-from bench.peers import Peer, require_made, streams
+from bench.peers import Peer, streams
 from bench.results import Figure, table
 from bench.times import HOUR_MS, MIDNIGHT_MS
 from bench.topics import detector_group
@@ -68,8 +68,7 @@ HEAD = ("senders", "contender", "seconds from process start", "times detect's")
 
 def section(ground: Ground) -> Report:
     """A million senders with a day of history: the detector beside Kafka Streams with either store."""
-    require_made()
-    senders, rounds, times = (100_000, 2, 1) if ground.quick else (1_000_000, 8, 3)
+    senders, rounds, times = (100_000, 2, 1) if ground.quick else (1_000_000, 8, 5)
     topics = ground.topics("restore-")
     say(f"restore: {senders:,} senders with {rounds} cells each")
     interval_ms = _HISTORY_HOURS * HOUR_MS // rounds
