@@ -142,15 +142,12 @@ def _sender_chunks(engine: Engine, numbers: Int64s) -> Iterator[SenderValues]:
         end = start + taken
         chosen = numbers[start:end]
         rows = table.senders.take(chosen)
-        places = rows["name_at"].astype(np.int64) * GRANULE
-        name_ends = places + lengths[start:end]
-        names = b"".join(
-            table.names[at:upto].tobytes() for at, upto in zip(places.tolist(), name_ends.tolist(), strict=True)
-        )
+        names = np.empty(int(ends[end - 1]) - before, np.uint8)
+        _read_names(table, chosen, names)
         yield SenderValues(
             numbers=chosen,
             name_lengths=lengths[start:end],
-            names=names,
+            names=names.tobytes(),
             counts_from_ms=rows["counts_from_ms"].astype(np.int64),
             alerted_days=rows["alerted_day"].astype(np.int64),
             alerted=rows["alerted"].astype(np.int64),
@@ -275,6 +272,18 @@ def copy_into(engine: Engine, other: Engine) -> None:
         for chunk in sweep.slice(engine, CELLS_A_CHUNK):
             apply(other, chunk)
     rebuild(other, engine.stream_time_ms, engine.brake)
+
+
+@compiled
+def _read_names(table: Table, numbers: Int64s, names: Bytes) -> None:
+    """One behind the other."""
+    at = np.int64(0)
+    for s in numbers:
+        start = np.int64(table.senders[s].name_at) * GRANULE
+        length = np.int64(table.senders[s].name_length)
+        for i in range(length):
+            names[at + i] = table.names[start + i]
+        at += length
 
 
 @compiled
