@@ -46,7 +46,7 @@ check: venv ## lint, format, types, and who may import whom
 
 .PHONY: bench
 bench: venv jars contenders ## what the detector costs, beside other ways to do its job; three quarters of an hour; ARGS="--help"
-	$(BIN)/python -m bench $(ARGS)
+	$(BIN)/python -m bench $(or $(ARGS),--profile)
 
 .PHONY: bench-quick
 bench-quick: venv jars contenders ## in three minutes: costs, contenders and restores, with less of each
