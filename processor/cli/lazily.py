@@ -36,6 +36,10 @@ class Lazily(TyperGroup):
         super().__init__(**attributes)
         self.commands = cast("Any", _Commands())  # which nobody adds to
 
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - as the library calls it
+        """Their names, with none of them loaded."""
+        return list(MODULES)
+
 
 class _Commands(Mapping[str, Any]):
     """Each is loaded when it is looked up; their names are there before."""
@@ -45,6 +49,13 @@ class _Commands(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return len(MODULES)
+
+    def __contains__(self, command: object) -> bool:
+        return command in MODULES
+
+    def get(self, command: str, default: Any = None) -> Any:
+        """As of any mapping; but what goes wrong while a module is loaded is not taken for a name that is not there."""
+        return self[command] if command in MODULES else default
 
     def __getitem__(self, command: str) -> Any:
         name = MODULES[command]

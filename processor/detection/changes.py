@@ -143,7 +143,7 @@ def _sender_chunks(engine: Engine, numbers: Int64s) -> Iterator[SenderValues]:
         chosen = numbers[start:end]
         rows = table.senders.take(chosen)
         names = np.empty(int(ends[end - 1]) - before, np.uint8)
-        _read_names(table, chosen, names)
+        _read_names(table, chosen, lengths[start:end], names)
         yield SenderValues(
             numbers=chosen,
             name_lengths=lengths[start:end],
@@ -275,15 +275,14 @@ def copy_into(engine: Engine, other: Engine) -> None:
 
 
 @compiled
-def _read_names(table: Table, numbers: Int64s, names: Bytes) -> None:
+def _read_names(table: Table, numbers: Int64s, lengths: Int64s, names: Bytes) -> None:
     """One behind the other."""
     at = np.int64(0)
-    for s in numbers:
-        start = np.int64(table.senders[s].name_at) * GRANULE
-        length = np.int64(table.senders[s].name_length)
-        for i in range(length):
-            names[at + i] = table.names[start + i]
-        at += length
+    for i in range(len(numbers)):
+        start = np.int64(table.senders[numbers[i]].name_at) * GRANULE
+        for k in range(lengths[i]):
+            names[at + k] = table.names[start + k]
+        at += lengths[i]
 
 
 @compiled

@@ -102,7 +102,7 @@ class Resolutions:
     def __init__(self, policies: PolicySet) -> None:
         self._matcher = matcher = policies.matcher
         self._numbers: dict[tuple[int, bytes], int] = {}
-        self._alike: dict[tuple[str, bytes], int] = {}
+        self._alike: dict[tuple[bytes, bytes], int] = {}
         """The number of all senders of a domain and a tenant, but for those whom the policies single out."""
         self._tenant_bytes = 0
         self.arrays = Resolved(
@@ -126,20 +126,19 @@ class Resolutions:
 
     def number_of(self, sender: bytes, tenant: bytes) -> int:
         """The number for a sender with a tenant. Where no policy asks for tenants, it holds for any."""
-        name = sender.decode()
-        if len(sender) + len(tenant) > _ALIKE_BYTES_MAX or self._matcher.singles_out(name):
-            return self._looked_up(name, tenant)
-        at = name.rfind("@") if self._matcher.by_domain else -1
-        alike = (name[at:] if at >= 0 else "", tenant if self._matcher.by_tenant else b"")
+        if len(sender) + len(tenant) > _ALIKE_BYTES_MAX or self._matcher.singles_out(sender.decode()):
+            return self._looked_up(sender, tenant)
+        at = sender.rfind(b"@") if self._matcher.by_domain else -1
+        alike = (sender[at:] if at >= 0 else b"", tenant if self._matcher.by_tenant else b"")
         number = self._alike.get(alike)
         if number is None:
             if len(self._alike) >= _ALIKE_MAX:
                 self._alike.clear()
-            number = self._alike[alike] = self._looked_up(name, tenant)
+            number = self._alike[alike] = self._looked_up(sender, tenant)
         return number
 
-    def _looked_up(self, sender: str, tenant: bytes) -> int:
-        row = self._matcher.row_of(sender, tenant.decode())
+    def _looked_up(self, sender: bytes, tenant: bytes) -> int:
+        row = self._matcher.row_of(sender.decode(), tenant.decode())
         key = (row, tenant if self._matcher.by_tenant else b"")
         return self._numbers.get(key) or self._new(key)
 

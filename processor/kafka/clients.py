@@ -141,7 +141,7 @@ def transactional_producer(
     """A producer whose `init_transactions` is the caller's to call. Raises RejectedProperty.
 
     It has found a broker, where one is there: `init_transactions` of one that has not yet waits for half a second (librdkafka 2.16,
-    `rd_kafka_txn_coord_query`) before it looks again.
+    `rd_kafka_txn_coord_query`) before it looks again. What is asked is all topics: to name one could make it.
     """
     made = producer(
         settings,

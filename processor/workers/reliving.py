@@ -37,10 +37,9 @@ class Versions:
         self._settings = settings
         self._serde = records
         self._known = known
+        known.setdefault(BUILT_IN_VERSION, PolicySet())  # one and the same each time: who has adopted it need not again
 
     def of(self, version: str) -> PolicySet | None:
-        if version == BUILT_IN_VERSION:
-            return PolicySet()
         if version not in self._known and version not in self.missing:
             self._read(version)
         return self._known.get(version)

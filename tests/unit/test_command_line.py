@@ -5,6 +5,7 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 import typer
@@ -118,3 +119,8 @@ def test_a_command_does_not_wait_for_what_only_others_need(words: list[str]) -> 
     text = f"import sys; from processor.cli.main import run; run({words!r}); print('numba' in sys.modules)"
     ran = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, timeout=60, check=True)
     assert ran.stdout.splitlines()[-1] == "False"
+
+
+def test_what_goes_wrong_while_a_command_is_loaded_is_not_taken_for_a_name_that_is_not_there() -> None:
+    with patch("processor.cli.lazily.import_module", side_effect=KeyError("WANTED")), pytest.raises(KeyError):
+        run(["detect"])

@@ -123,7 +123,7 @@ def _plainly_stopped_among_commands(
     later: Sequence[SenderBlocked],
     applied: dict[str, int],
 ) -> Stopped:
-    """Commands come with any times: of the blocks that a message falls in by its own, the latest has stopped it, and no other."""
+    """Commands come with any times: the latest block that began by the message's own has stopped it, if it lasted, and no other."""
 
     def begins(block: SenderBlocked) -> int:
         return applied.get(block.event_id, block.position.offset + 1)
