@@ -15,6 +15,7 @@ from bench.watching import Progress, resident_bytes
 _SETTLED_S = 3.0
 _CELLS = 8
 """So many that what two processes differ by besides, some 20 MB, is a few bytes of a cell."""
+_QUICK_MEANS = "**Quick: no figures to quote.** What two processes differ by besides is more than so few senders take."
 _BASE_SENDERS = 20_000
 """Each of them sends fifty mails, a million together: none reaches a limit, since a decision takes memory of its own."""
 
@@ -43,6 +44,7 @@ def section(ground: Ground) -> Report:
     return Report(
         heading(
             "Memory",
+            *([_QUICK_MEANS] if ground.quick else []),
             table(
                 ("senders", "cells each", "resident, MB", "bytes a sender beyond the base", "without its cells"), rows
             ),

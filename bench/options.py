@@ -7,6 +7,7 @@ from pathlib import Path
 
 from bench.broker import ROOT
 from bench.sections import COSTS, SECTIONS
+from processor.workers import policy_file
 
 RECORDS, RUNS = 3_000_000, 5
 QUICK_RECORDS, QUICK_RUNS = 1_000_000, 3
@@ -41,6 +42,11 @@ def chosen(words: Sequence[str] | None) -> argparse.Namespace:
         parser.error("more accounts are compromised than there are senders (--compromised, 20 by default; --senders)")
     if given.policies is not None and not given.policies.is_file():
         parser.error(f"--policies: there is no file {given.policies}")
+    if given.policies is not None:
+        try:
+            policy_file.load(given.policies)
+        except policy_file.PolicyFileUnusable as unusable:
+            parser.error(f"--policies: {unusable}")
     given.out = given.out or ROOT / "bench" / "out" / f"{time.strftime('%Y%m%d-%H%M%S')}.json"
     if why := _unwritable(given.out):
         parser.error(f"--out: {why}")

@@ -20,7 +20,9 @@ def make_ready(say: Callable[[str], object] = _log.info) -> None:
     `say` is told where it takes long.
     """
     began_s = time.monotonic()
-    word = threading.Timer(_WORTH_SAYING_S, say, ["compiling the kernels, which takes some ten seconds"])
+    word = threading.Timer(
+        _WORTH_SAYING_S, say, ["making the kernels ready; where they have to be compiled, that takes some ten seconds"]
+    )
     word.daemon = True
     word.start()
     try:

@@ -80,3 +80,14 @@ def test_pictures_of_no_whole_file_are_refused_in_a_line(
         figures.write_text(content)
     assert plots.main([str(figures), str(tmp_path / "pictures")]) == 1
     assert why in capsys.readouterr().err
+
+
+def test_policies_that_cannot_hold_are_refused_before_anything_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "policies.yaml"
+    file.write_text("policies: 3")
+    with pytest.raises(SystemExit) as ended:
+        options.chosen(["--section", "costs", "--policies", str(file)])
+    assert ended.value.code == 2
+    assert "1:11: policies: given 3" in capsys.readouterr().err
