@@ -90,17 +90,14 @@ class Runs:
         return [self._rate(cost) for cost in self.costs]
 
     def _rate(self, cost: Cost) -> float:
-        if len(cost.marks) == 2:
-            warm, end = cost.marks
-            return (end.records - warm.records) / max(end.cpu_s - warm.cpu_s, 0.001)
+        if (part := cost.between_marks) is not None:
+            return part.records / max(part.cpu_s, 0.001)
         return self.records / max(cost.cpu_s - self.start_up_cpu_s, 0.001)
 
     def wall_rates(self) -> list[float]:
         """Records a second of wall time of each run: between its marks where it has two, else start-up and all."""
         return [
-            (cost.marks[1].records - cost.marks[0].records) / (cost.marks[1].wall_s - cost.marks[0].wall_s)
-            if len(cost.marks) == 2
-            else self.records / cost.wall_s
+            self.records / cost.wall_s if (part := cost.between_marks) is None else part.records / part.wall_s
             for cost in self.costs
         ]
 

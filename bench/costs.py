@@ -37,6 +37,14 @@ class Cost:
     broker_cpu_s: float
     marks: tuple[Mark, ...] = ()
 
+    @property
+    def between_marks(self) -> Mark | None:
+        """What was done, and used, between its two marks; None where it has told of none."""
+        if len(self.marks) != 2:
+            return None
+        first, last = self.marks
+        return Mark(last.records - first.records, last.cpu_s - first.cpu_s, last.wall_s - first.wall_s)
+
 
 class RunFailed(Exception):
     """A process that was to be measured did not do its work; the text has what it said last."""

@@ -40,13 +40,8 @@ def chosen(words: Sequence[str] | None) -> argparse.Namespace:
     compromised = 20 if given.compromised is None else given.compromised
     if compromised > (given.senders or 14_500):
         parser.error("more accounts are compromised than there are senders (--compromised, 20 by default; --senders)")
-    if given.policies is not None and not given.policies.is_file():
-        parser.error(f"--policies: there is no file {given.policies}")
-    if given.policies is not None:
-        try:
-            policy_file.load(given.policies)
-        except policy_file.PolicyFileUnusable as unusable:
-            parser.error(f"--policies: {unusable}")
+    if given.policies is not None and (why := _unusable(given.policies)):
+        parser.error(f"--policies: {why}")
     given.out = given.out or ROOT / "bench" / "out" / f"{time.strftime('%Y%m%d-%H%M%S')}.json"
     if why := _unwritable(given.out):
         parser.error(f"--out: {why}")
@@ -66,6 +61,17 @@ def _refuse_what_would_be_ignored(parser: argparse.ArgumentParser, given: argpar
             parser.error(f"--{name} is for the sections {COSTS} and {COMPARISON} (add --section {COSTS})")
         if given.only:
             parser.error(f"--{name} makes a spread of its own: leave out --only")
+
+
+def _unusable(path: Path) -> str | None:
+    """Why the policies of a file cannot be put in force."""
+    if not path.is_file():
+        return f"there is no file {path}"
+    try:
+        policy_file.load(path)
+    except policy_file.PolicyFileUnusable as unusable:
+        return str(unusable)
+    return None
 
 
 def _unwritable(path: Path) -> str | None:

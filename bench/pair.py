@@ -83,10 +83,9 @@ def _streams_rate(ground: Ground, topics: TopicNames, peer: Peer) -> float:
     """Records a second of wall time, from when it is warm to its end."""
     peer.prepare(ground.broker.bootstrap, topics)
     cost = ground.measure(peer.command(ground.broker.bootstrap, topics), peer.word)
-    if len(cost.marks) != 2:
+    if (part := cost.between_marks) is None:
         raise RunFailed(f"{peer.name} has not told when it was warm")
-    warm, end = cost.marks
-    return (end.records - warm.records) / (end.wall_s - warm.wall_s)
+    return part.records / part.wall_s
 
 
 def _together(ground: Ground, topics: TopicNames, count: int) -> Together:
